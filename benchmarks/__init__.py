@@ -1,0 +1,1 @@
+"""Figures, never assertions: what the product costs against the bare thing under it."""

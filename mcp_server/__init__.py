@@ -1,0 +1,4 @@
+"""The MCP server: a client of the GraphQL API for assistants.
+
+It knows neither the domain nor the database.
+"""

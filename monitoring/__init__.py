@@ -1,0 +1,4 @@
+"""Prometheus metrics.
+
+What is measured is called from the processes; the domain only emits numbers.
+"""

@@ -1,0 +1,4 @@
+"""arq: settings, jobs and schedules.
+
+What a job does belongs in commandcenter/.
+"""
