@@ -4,11 +4,14 @@ Two walls hold projects apart. Every query of ours names the project; and row-le
 every project table, lets a transaction see only the project that it was opened for, whatever it asks.
 """
 
+import enum
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import DateTime, Enum, MetaData, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -24,6 +27,11 @@ _SET_SYSTEM = text("SELECT set_config('commandcenter.system', 'on', true)")
 class Record(DeclarativeBase):
     """The base of every stored class."""
 
+    # Enums are stored by name, as text: a new value then needs no migration.
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        enum.StrEnum: Enum(enum.StrEnum, native_enum=False, create_constraint=False, length=32),
+        datetime: DateTime(timezone=True),
+    }
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",

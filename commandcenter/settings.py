@@ -17,7 +17,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path("~/.local/share/commandcenter"),
-        description="Folder for everything that the embedded defaults keep: databases, sandboxes, keys, logs.",
+        description="Folder for everything that the embedded defaults keep: data, sandboxes, keys, logs.",
     )
     database_url: str | None = Field(
         default=None,
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     )
     runtime_url: str | None = Field(
         default=None,
-        description="Address of the embedded runtime, the provider `local`. Unset: `local` is not configured.",
+        description="Address of the embedded runtime. Unset: the provider `local` is not configured.",
     )
     runtime_api_key: SecretStr | None = Field(
         default=None, description="The runtime's API key; `commandcenter up` makes one."
@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         default=20, ge=2, le=200, description="Most database connections that one process holds open."
     )
-    log_level: str = Field(default="info", description="Least severe level logged: debug, info, warning, error.")
+    log_level: str = Field(
+        default="info", description="Least severe level logged: debug, info, warning or error."
+    )
 
     @property
     def address(self) -> str:
