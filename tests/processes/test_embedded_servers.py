@@ -21,6 +21,14 @@ async def test_the_products_role_is_bound_by_row_level_security(empty_database_u
         await connection.close()
 
 
+async def test_a_test_module_gets_a_migrated_database(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM projects") == 0
+    finally:
+        await connection.close()
+
+
 async def test_postgresql_takes_nobody_without_the_password(postgresql: EmbeddedPostgresql) -> None:
     address = postgresql.url().replace(":", ":wrong", 2).replace("postgresql:wrong", "postgresql:")
     with pytest.raises(asyncpg.InvalidPasswordError):
