@@ -16,6 +16,7 @@ from processes.identity import Identity
 
 LAST_LINES = 30
 _READ_BYTES = 65_536
+_LAST_READS = 64
 _LONGEST_LINE_BYTES = 2_000
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.2
@@ -63,7 +64,8 @@ class Child:
         self.plan = plan
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
-        self._copying: asyncio.Task[None] | None = None
+        self._pipe: int | None = None
+        self._unfinished_line = b""
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
 
     @property
@@ -87,13 +89,17 @@ class Child:
                 os._exit(1)
 
         self._last_lines.clear()
+        # A pipe of our own: asyncio's would count the child as running while its children hold the pipe.
+        self._pipe, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(theirs, True)
+        asyncio.get_running_loop().add_reader(self._pipe, self._read_output)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *plan.command,
                 env=dict(plan.environment),
                 cwd=plan.working_directory,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=theirs,
                 stderr=asyncio.subprocess.STDOUT,
                 # A Ctrl-C in the terminal is for us: we stop the children in order.
                 start_new_session=True,
@@ -103,8 +109,10 @@ class Child:
                 extra_groups=[] if plan.identity else None,
             )
         except OSError as error:
+            self._close_output()
             raise ChildFailedError(f"{plan.name} could not be started: {error}.") from error
-        self._copying = asyncio.create_task(self._copy_output(self._process))
+        finally:
+            os.close(theirs)
 
     async def wait_until_ready(self) -> None:
         """Wait until the process is ready; or raise `ChildFailedError` with its last lines."""
@@ -125,9 +133,8 @@ class Child:
     async def ended(self) -> int:
         """Wait for its end and return the exit code, negative for a signal."""
         code = await self._started.wait()
-        if self._copying:
-            # Its own children may still hold the pipe: their output is not worth waiting for.
-            await asyncio.wait([self._copying], timeout=1)
+        # Its own children may still hold the pipe: what they have yet to say is not worth waiting for.
+        self._close_output()
         return code
 
     async def stop(self, hurry: asyncio.Event) -> int | None:
@@ -142,8 +149,6 @@ class Child:
                     self._kill_group()
         code = await self.ended()
         self._kill_group()
-        if self._copying:
-            self._copying.cancel()
         return code
 
     async def _ends_within(self, seconds: float, hurry: asyncio.Event) -> bool:
@@ -168,14 +173,34 @@ class Child:
         lines = "".join(f"\n  | {line}" for line in self._last_lines) or " It said nothing."
         return ChildFailedError(f"{self.plan.name} {what}.{lines}")
 
-    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - we asked for a pipe
-        unfinished = b""
-        while data := await process.stdout.read(_READ_BYTES):
-            self._output.write(data)
-            *lines, unfinished = (unfinished + data).split(b"\n")
-            unfinished = unfinished[-_LONGEST_LINE_BYTES:]
-            self._last_lines.extend(line[:_LONGEST_LINE_BYTES].decode(errors="replace") for line in lines)
+    def _read_output(self) -> bool:
+        """Take what the pipe holds, at most one read of it; whether there may be more."""
+        try:
+            data = os.read(self._pipe, _READ_BYTES) if self._pipe is not None else b""
+        except BlockingIOError:
+            return False
+        if not data:
+            self._close_output(drain=False)
+            return False
+        self._output.write(data)
+        *lines, unfinished = (self._unfinished_line + data).split(b"\n")
+        self._unfinished_line = unfinished[-_LONGEST_LINE_BYTES:]
+        self._last_lines.extend(line[:_LONGEST_LINE_BYTES].decode(errors="replace") for line in lines)
+        return True
+
+    def _close_output(self, *, drain: bool = True) -> None:
+        if self._pipe is None:
+            return
+        for _ in range(_LAST_READS if drain else 0):
+            if not self._read_output():
+                break
+        if self._pipe is not None:
+            asyncio.get_running_loop().remove_reader(self._pipe)
+            os.close(self._pipe)
+            self._pipe = None
+        if self._unfinished_line:
+            self._last_lines.append(self._unfinished_line.decode(errors="replace"))
+            self._unfinished_line = b""
 
     @property
     def _started(self) -> asyncio.subprocess.Process:
