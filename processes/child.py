@@ -4,33 +4,21 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from processes.child_output import Output, OutputPipe
 from processes.errors import StartError
 from processes.identity import Identity
 
-LAST_LINES = 30
-_READ_BYTES = 65_536
-_LAST_READS = 64
-_LONGEST_LINE_BYTES = 2_000
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.2
 _HURRY_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Output(Protocol):
-    """Where a child's output goes."""
-
-    def write(self, data: bytes) -> None:
-        """Take some bytes, not necessarily whole lines."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +52,12 @@ class Child:
         self.plan = plan
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
-        self._pipe: int | None = None
-        self._unfinished_line = b""
-        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._pipe: OutputPipe | None = None
 
     @property
     def process_id(self) -> int:
         """The process id; only after `start`."""
         return self._started.pid
-
-    @property
-    def last_lines(self) -> Sequence[str]:
-        """The end of its output."""
-        return tuple(self._last_lines)
 
     async def start(self) -> None:
         """Start the process; it gets its stop signal when we die, so that it does not outlive us."""
@@ -88,18 +69,14 @@ class Child:
             if os.getppid() != parent:
                 os._exit(1)
 
-        self._last_lines.clear()
-        # A pipe of our own: asyncio's would count the child as running while its children hold the pipe.
-        self._pipe, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(theirs, True)
-        asyncio.get_running_loop().add_reader(self._pipe, self._read_output)
+        self._pipe = pipe = OutputPipe(self._output)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *plan.command,
                 env=dict(plan.environment),
                 cwd=plan.working_directory,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=theirs,
+                stdout=pipe.writing,
                 stderr=asyncio.subprocess.STDOUT,
                 # A Ctrl-C in the terminal is for us: we stop the children in order.
                 start_new_session=True,
@@ -109,10 +86,9 @@ class Child:
                 extra_groups=[] if plan.identity else None,
             )
         except OSError as error:
-            self._close_output()
             raise ChildFailedError(f"{plan.name} could not be started: {error}.") from error
         finally:
-            os.close(theirs)
+            pipe.handed_over()
 
     async def wait_until_ready(self) -> None:
         """Wait until the process is ready; or raise `ChildFailedError` with its last lines."""
@@ -133,8 +109,8 @@ class Child:
     async def ended(self) -> int:
         """Wait for its end and return the exit code, negative for a signal."""
         code = await self._started.wait()
-        # Its own children may still hold the pipe: what they have yet to say is not worth waiting for.
-        self._close_output()
+        if self._pipe:
+            self._pipe.close()
         return code
 
     async def stop(self, hurry: asyncio.Event) -> int | None:
@@ -170,37 +146,9 @@ class Child:
             os.killpg(self._started.pid, signal.SIGKILL)
 
     def _failure(self, what: str) -> ChildFailedError:
-        lines = "".join(f"\n  | {line}" for line in self._last_lines) or " It said nothing."
+        last_lines = self._pipe.last_lines if self._pipe else ()
+        lines = "".join(f"\n  | {line}" for line in last_lines) or " It said nothing."
         return ChildFailedError(f"{self.plan.name} {what}.{lines}")
-
-    def _read_output(self) -> bool:
-        """Take what the pipe holds, at most one read of it; whether there may be more."""
-        try:
-            data = os.read(self._pipe, _READ_BYTES) if self._pipe is not None else b""
-        except BlockingIOError:
-            return False
-        if not data:
-            self._close_output(drain=False)
-            return False
-        self._output.write(data)
-        *lines, unfinished = (self._unfinished_line + data).split(b"\n")
-        self._unfinished_line = unfinished[-_LONGEST_LINE_BYTES:]
-        self._last_lines.extend(line[:_LONGEST_LINE_BYTES].decode(errors="replace") for line in lines)
-        return True
-
-    def _close_output(self, *, drain: bool = True) -> None:
-        if self._pipe is None:
-            return
-        for _ in range(_LAST_READS if drain else 0):
-            if not self._read_output():
-                break
-        if self._pipe is not None:
-            asyncio.get_running_loop().remove_reader(self._pipe)
-            os.close(self._pipe)
-            self._pipe = None
-        if self._unfinished_line:
-            self._last_lines.append(self._unfinished_line.decode(errors="replace"))
-            self._unfinished_line = b""
 
     @property
     def _started(self) -> asyncio.subprocess.Process:
