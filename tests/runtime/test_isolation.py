@@ -13,7 +13,7 @@ from tests.fixtures.runtime import RuntimeProcess
 async def walled(
     request: pytest.FixtureRequest, runtime: RuntimeProcess, unprivileged_runtime: RuntimeProcess
 ) -> AsyncIterator[AsyncSandbox]:
-    """A sandbox of a runtime started by root (where the tests are), and of one started by an ordinary user."""
+    """A sandbox of a runtime started by the tests' user, and of one started by an ordinary user."""
     chosen = {"runtime": runtime, "unprivileged_runtime": unprivileged_runtime}[request.param]
     sandbox = await chosen.client.AsyncSandbox.create(timeout=120)
     yield sandbox
@@ -25,8 +25,8 @@ async def output(sandbox: AsyncSandbox, command: str) -> str:
     try:
         result = await sandbox.commands.run(command)
     except CommandExitException as ended:
-        return (ended.stdout + ended.stderr).strip()
-    return (result.stdout + result.stderr).strip()
+        return f"{ended.stdout}{ended.stderr}".strip()
+    return f"{result.stdout}{result.stderr}".strip()
 
 
 async def python(sandbox: AsyncSandbox, program: str) -> str:
@@ -98,7 +98,10 @@ async def test_the_supervisor_cannot_be_read(walled: AsyncSandbox, name: str) ->
 
 async def test_the_supervisor_cannot_be_signalled_or_traced(walled: AsyncSandbox) -> None:
     await walled.commands.run("kill -9 1; kill -STOP 1; kill -TERM 1; kill -INT 1; true")
-    attach = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\nprint(libc.ptrace(16, 1, 0, 0), ctypes.get_errno())"
+    attach = (
+        "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
+        "print(libc.ptrace(16, 1, 0, 0), ctypes.get_errno())"
+    )
     assert await python(walled, attach) == "-1 1"
     assert await output(walled, "echo alive") == "alive"
 
@@ -146,8 +149,11 @@ async def test_a_dangerous_call_is_refused(walled: AsyncSandbox, call: str, errn
 async def test_only_ordinary_socket_families_are_there(
     walled: AsyncSandbox, family: int, allowed: bool
 ) -> None:
-    kind = "SOCK_RAW" if family in (16,) else "SOCK_STREAM"
-    program = f"import socket\ntry: socket.socket({family}, socket.{kind}); print(True)\nexcept OSError: print(False)"
+    kind = "SOCK_RAW" if family == 16 else "SOCK_STREAM"
+    program = (
+        f"import socket\ntry: socket.socket({family}, socket.{kind}); print(True)\n"
+        "except OSError: print(False)"
+    )
     assert await python(walled, program) == str(allowed)
 
 
