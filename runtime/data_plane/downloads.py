@@ -62,9 +62,10 @@ async def download(request: Request, agent: FileAgentConnection) -> Response:
 
 
 def _response(request: Request, agent: FileAgentConnection, path: str, opened: OpenedFile) -> Response:
+    name = path.rpartition("/")[2]
     modified = formatdate(opened.modified, usegmt=True)
     headers = {
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(os.path.basename(path), safe='', errors='replace')}",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(name, safe='', errors='replace')}",
         "Content-Security-Policy": "sandbox",
         "Last-Modified": modified,
         "Vary": "Accept-Encoding",

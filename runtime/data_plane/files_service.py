@@ -100,12 +100,14 @@ class FilesService:
 
 
 async def _composition(request: Request) -> tuple[str, list[str]]:
-    """The destination and sources of a request to compose; raises FileOperationError where it is malformed."""
+    """The destination and sources that a request to compose names."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_COMPOSE_BYTES:
-            raise FileOperationError("too_large", f"a request to compose has at most {MAX_COMPOSE_BYTES} bytes")
+            raise FileOperationError(
+                "too_large", f"a request to compose has at most {MAX_COMPOSE_BYTES} bytes"
+            )
     fields: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         fields = orjson.loads(body)

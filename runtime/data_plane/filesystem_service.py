@@ -1,12 +1,8 @@
 """E2B's `filesystem.Filesystem`: what a path is, directories, moves, removals, watches."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable
 
 from e2b.envd.filesystem import filesystem_pb as pb
-from e2b.envd.filesystem.filesystem_pb import FilesystemEvent, WatchDirResponse
-from protobuf import Oneof
 from starlette.types import Receive, Scope, Send
 
 from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
@@ -17,18 +13,13 @@ from runtime.data_plane.file_errors import FileOperationError
 from runtime.data_plane.listing import list_directory
 from runtime.data_plane.routing import sandbox_of
 from runtime.data_plane.users import require_user
+from runtime.data_plane.watch_stream import stream_changes
 from runtime.data_plane.watchers import Watch, WatchRequest
 from runtime.host.errors import SandboxGoneError
 from runtime.host.sandbox import Sandbox
 
 PREFIX = "/filesystem.Filesystem/"
-KEEPALIVE_SECONDS = 90
 MAX_DEPTH = 1_000
-
-_start: Oneof[Literal["start"], WatchDirResponse.StartEvent] = Oneof("start", WatchDirResponse.StartEvent())
-_alive: Oneof[Literal["keepalive"], WatchDirResponse.KeepAlive] = Oneof("keepalive", WatchDirResponse.KeepAlive())
-_STARTED = WatchDirResponse(event=_start)
-_ALIVE = WatchDirResponse(event=_alive)
 
 
 class FilesystemService:
@@ -41,9 +32,10 @@ class FilesystemService:
         """Serve one call."""
         call = Call.of(scope, receive, send)
         method = METHODS.get(scope["path"].removeprefix(PREFIX))
+        if method is None:
+            await call.refuse(ConnectError("unimplemented", f"no method {scope['path']}"))
+            return
         try:
-            if method is None:
-                raise ConnectError("unimplemented", f"no method {scope['path']}")
             require_user(call)
             await method(self, call, sandbox_of(scope))
         except ConnectError as error:
@@ -87,11 +79,9 @@ class FilesystemService:
 
     async def watch_dir(self, call: Call, sandbox: Sandbox) -> None:
         """Tell what changes in a directory for as long as the caller listens, or until its deadline."""
-        request = await call.read_unary_of_stream(pb.WatchDirRequest)
-        deadline = time.monotonic() + call.timeout if call.timeout else None
-        watch = await self._watch(sandbox, request)
+        watch = await self._watch(sandbox, await call.read_first(pb.WatchDirRequest))
         try:
-            await _tell(call, watch, deadline)
+            await stream_changes(call, watch)
         finally:
             watch.close()
 
@@ -147,5 +137,3 @@ async def _refuse(call: Call, error: ConnectError) -> None:
         await call.end_stream(error)
     else:
         await call.refuse(error)
-
-

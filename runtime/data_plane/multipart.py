@@ -1,10 +1,14 @@
 """Multipart bodies as a stream of parts: nothing of a file is held but the piece that just came."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 from runtime.data_plane.file_errors import FileOperationError
 
@@ -39,13 +43,17 @@ async def parts_of(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterat
     """The events of a multipart body; raises FileOperationError where it is malformed or ends too early."""
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        raise FileOperationError("invalid_argument", "error parsing multipart form: no boundary in Content-Type")
+        raise FileOperationError(
+            "invalid_argument", "error parsing multipart form: its Content-Type has no boundary"
+        )
     reader = _Reader(boundary)
     async for chunk in body:
         for event in reader.read(chunk):
             yield event
     if not reader.complete:
-        raise FileOperationError("invalid_argument", "error reading form: the body ends before its last boundary")
+        raise FileOperationError(
+            "invalid_argument", "error reading form: the body ends before its last boundary"
+        )
 
 
 class _Reader:
@@ -73,7 +81,7 @@ class _Reader:
         events, self._events = self._events, []
         return events
 
-    def _callbacks(self) -> dict[str, Callable[..., None]]:
+    def _callbacks(self) -> "MultipartCallbacks":
         return {
             "on_part_begin": self._part_begins,
             "on_header_field": lambda data, start, end: self._gather(self._header_name, data[start:end]),
@@ -95,7 +103,8 @@ class _Reader:
     def _gather(self, into: bytearray, data: bytes) -> None:
         self._header_bytes += len(data)
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise FileOperationError("too_large", f"a part's headers are longer than {MAX_HEADER_BYTES} bytes")
+            message = f"a part's headers are longer than {MAX_HEADER_BYTES} bytes"
+            raise FileOperationError("too_large", message)
         into += data
 
     def _header_ends(self) -> None:
@@ -109,9 +118,14 @@ class _Reader:
         self._events.append(
             PartBegins(
                 options.get(b"name", b"").decode("utf-8", "surrogateescape"),
-                None if filename is None else filename.decode("utf-8", "surrogateescape"),
+                None if filename is None else _unescaped(filename.decode("utf-8", "surrogateescape")),
             )
         )
 
     def _ends(self) -> None:
         self.complete = True
+
+
+def _unescaped(filename: str) -> str:
+    """A file's name as it was before its sender escaped what a header can't hold (the three of WHATWG's)."""
+    return filename.replace("%22", '"').replace("%0A", "\n").replace("%0D", "\r")

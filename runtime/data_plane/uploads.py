@@ -11,7 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.data_plane.entries import metadata_of, text_of
-from runtime.data_plane.file_agent_connection import LONG_SECONDS, FileAgentConnection, PendingRequest, path_bytes
+from runtime.data_plane.file_agent_connection import (
+    LONG_SECONDS,
+    FileAgentConnection,
+    PendingRequest,
+    path_bytes,
+)
 from runtime.data_plane.file_errors import FileOperationError
 from runtime.data_plane.multipart import PartBegins, PartContinues, PartEnds, PartEvent, parts_of
 from runtime.data_plane.pipes import make_pipe, write_pipe
@@ -103,7 +108,7 @@ async def _write(
         kept = metadata_of(await agent.ask("commit", request.number, *metadata))
     finally:
         agent.forget(request)
-    entry: dict[str, Any] = {"path": shown, "name": text_of(os.path.basename(full_path)), "type": "file"}
+    entry: dict[str, Any] = {"path": shown, "name": text_of(full_path.rpartition(b"/")[2]), "type": "file"}
     return entry | ({"metadata": kept} if kept else {})
 
 
@@ -132,7 +137,9 @@ async def _stream(
 
 def _fields(answer: list[bytes], count: int) -> list[bytes]:
     if len(answer) != count:
-        raise FileOperationError("internal", "the sandbox's file agent gave another answer than was asked for")
+        raise FileOperationError(
+            "internal", "the sandbox's file agent gave another answer than was asked for"
+        )
     return answer
 
 
@@ -169,7 +176,9 @@ def _metadata(request: Request) -> list[bytes]:
             raise FileOperationError("invalid_argument", message)
         fields += [key.encode("ascii", "replace"), value.encode()]
     if sum(map(len, fields)) > MAX_METADATA_BYTES:
-        raise FileOperationError("invalid_argument", f"metadata can't be longer than {MAX_METADATA_BYTES} bytes")
+        raise FileOperationError(
+            "invalid_argument", f"metadata can't be longer than {MAX_METADATA_BYTES} bytes"
+        )
     return fields
 
 

@@ -1,7 +1,6 @@
 """Watches of directories as their takers see them: a bounded queue of events, and the end of it."""
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections import deque
@@ -63,19 +62,25 @@ class Watch:
         """What happened since the last call; raises FileOperationError once the watch is over."""
         if not self._events and self._end is not None:
             raise self._end
+        if self._end is None:
+            self._changed.clear()
         taken = [_event_of(fields) for fields in self._events]
         self._events.clear()
         self._queued_bytes = 0
-        self._changed.clear()
         return taken
 
-    async def wait(self, seconds: float) -> None:
-        """Until there is something to take, or the time is over."""
-        if self._events or self._end is not None:
-            return
-        with contextlib.suppress(TimeoutError):
+    async def wait(self, seconds: float) -> bool:
+        """Until there is something to take, or `wake` is called; False where the time was over before."""
+        try:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """End the current or the next wait."""
+        self._changed.set()
 
     def _receive(self, fields: list[bytes]) -> None:
         if self._end is not None:

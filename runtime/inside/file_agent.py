@@ -3,7 +3,8 @@
 The host never opens a path of a sandbox. It sends requests over a socket (descriptor 3), and content
 through pipes that it makes; this program has no more rights than the sandbox's user, so no link leads out.
 Quick requests are answered in turn; what may take long, and every transfer, has a thread of its own.
-Its argument is the user's home. It ends when the host closes the socket. Only cheap modules are imported: a start costs a few milliseconds.
+Its argument is the user's home. It ends when the host closes the socket. Only cheap modules are imported,
+so that it starts in milliseconds.
 """
 
 from __future__ import annotations
