@@ -1,0 +1,4 @@
+"""Who may do what: roles, scopes, and how a secret becomes a scope.
+
+Keys themselves are the subject of commandcenter/keys.
+"""

@@ -1,0 +1,68 @@
+"""How a secret becomes a scope: API keys and browser sessions."""
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from commandcenter.access.records import BrowserSession
+from commandcenter.access.scope import Scope
+from commandcenter.clock import now
+from commandcenter.database import Database
+from commandcenter.keys.records import ApiKey
+from commandcenter.secret_tokens import token_hash
+
+# Writing the last use on every request would make each read a write; a minute is exact enough for people.
+_LAST_USE_PRECISION = timedelta(minutes=1)
+
+
+def _valid_key() -> ColumnElement[bool]:
+    return ApiKey.revoked_at.is_(None) & or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now())
+
+
+def _scope_of(key: ApiKey, address: str | None) -> Scope:
+    return Scope(
+        project_id=key.project_id,
+        role=key.role,
+        actor=f"key:{key.prefix}",
+        key_id=key.id,
+        key_name=key.name,
+        address=address,
+        is_instance_administrator=key.is_instance_administrator,
+    )
+
+
+async def _note_use(session: AsyncSession, key: ApiKey) -> None:
+    if key.last_used_at is None or key.last_used_at < now() - _LAST_USE_PRECISION:
+        await session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=now()))
+
+
+async def authenticate_key(database: Database, secret: str, *, address: str | None = None) -> Scope | None:
+    """The scope of a valid key; None for one that is unknown, revoked or expired."""
+    async with database.system_transaction() as session:
+        key = await session.scalar(
+            select(ApiKey).where(ApiKey.secret_hash == token_hash(secret), _valid_key())
+        )
+        if key is None:
+            return None
+        await _note_use(session, key)
+        return _scope_of(key, address)
+
+
+async def authenticate_session(database: Database, token: str, *, address: str | None = None) -> Scope | None:
+    """The scope of a signed-in browser; None where the session, or the key behind it, has ended."""
+    async with database.system_transaction() as session:
+        key = await session.scalar(
+            select(ApiKey)
+            .join(BrowserSession, BrowserSession.key_id == ApiKey.id)
+            .where(
+                BrowserSession.token_hash == token_hash(token),
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.expires_at > now(),
+                _valid_key(),
+            )
+        )
+        if key is None:
+            return None
+        await _note_use(session, key)
+        return _scope_of(key, address)

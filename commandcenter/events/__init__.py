@@ -1,0 +1,1 @@
+"""Events: the audit trail; every change of state writes one in its own transaction."""

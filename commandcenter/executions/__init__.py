@@ -1,0 +1,1 @@
+"""Executions: commands in sandboxes, from their start to a seen end."""

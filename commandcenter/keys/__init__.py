@@ -1,0 +1,1 @@
+"""API keys: hashed, with a role, an expiry and a last use."""

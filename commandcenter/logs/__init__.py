@@ -1,0 +1,1 @@
+"""Logs: output as exact byte chunks, stored before shown."""

@@ -1,0 +1,1 @@
+"""Projects: whose sandboxes, keys and limits these are."""

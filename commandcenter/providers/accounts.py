@@ -1,0 +1,62 @@
+"""Which providers this installation has, and how each is reached."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+from commandcenter.providers.errors import ProviderNotConfiguredError
+from commandcenter.settings import Settings
+
+ProviderKind = Literal["local", "e2b"]
+
+
+@dataclass(frozen=True)
+class ProviderAccount:
+    """One account at one provider.
+
+    `local` is CommandCenter's own runtime; `e2b` is E2B's cloud or a service that speaks its protocol.
+    Without `api_url` and `sandbox_url` both are derived from `domain`, as E2B's SDK does.
+    """
+
+    name: str
+    kind: ProviderKind
+    api_key: str = field(repr=False)
+    api_url: str | None = None
+    sandbox_url: str | None = None
+    domain: str = "e2b.app"
+
+
+def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
+    """The accounts that `settings` configure.
+
+    Raises `ProviderNotConfiguredError` where the environment would make the SDK pretend.
+    """
+    if os.environ.get("E2B_DEBUG", "").lower() == "true":
+        raise ProviderNotConfiguredError(
+            "E2B_DEBUG=true makes E2B's SDK pretend to create and end sandboxes. Unset it and start again."
+        )
+    accounts = []
+    if settings.runtime_url and settings.runtime_api_key:
+        runtime_url = settings.runtime_url.rstrip("/")
+        accounts.append(
+            ProviderAccount(
+                name="local",
+                kind="local",
+                api_key=settings.runtime_api_key.get_secret_value(),
+                api_url=runtime_url,
+                sandbox_url=runtime_url,
+                domain="localhost",
+            )
+        )
+    if settings.e2b_api_key:
+        accounts.append(
+            ProviderAccount(
+                name="e2b",
+                kind="e2b",
+                api_key=settings.e2b_api_key.get_secret_value(),
+                api_url=settings.e2b_api_url,
+                sandbox_url=settings.e2b_sandbox_url,
+                domain=settings.e2b_domain,
+            )
+        )
+    return tuple(accounts)

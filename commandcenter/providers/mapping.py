@@ -1,0 +1,239 @@
+"""Everything that E2B's SDK and the layers below it can raise, as this domain's errors.
+
+The SDK raises exceptions of five libraries and some bare ones; nothing of that leaves this package.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import Enum, auto
+
+import httpx
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from e2b.api.client.types import Response
+from e2b.exceptions import (
+    AuthenticationException,
+    FileNotFoundException,
+    InvalidArgumentException,
+    NotEnoughSpaceException,
+    NotFoundException,
+    RateLimitException,
+    SandboxException,
+    SandboxNotFoundException,
+    SandboxNotRunningException,
+    ServiceBusyException,
+    TemplateException,
+    TimeoutException,
+    is_sandbox_not_found_message,
+)
+
+from commandcenter.errors import DomainError
+from commandcenter.providers.errors import (
+    FileAccessDeniedError,
+    FileExistsInSandboxError,
+    FileNotFoundInSandboxError,
+    NoSpaceInSandboxError,
+    NotADirectoryInSandboxError,
+    NotAFileError,
+    ProcessNotFoundError,
+    ProviderKeyRefusedError,
+    ProviderRateLimitedError,
+    ProviderRefusedError,
+    ProviderSandboxGoneError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    TemplateNotFoundError,
+)
+
+
+class Subject(Enum):
+    """What a call is about: it decides what "not found" means."""
+
+    TEMPLATE = auto()
+    SANDBOX = auto()
+    PROCESS = auto()
+    FILE = auto()
+
+
+_NOT_FOUND: dict[Subject, Callable[[str], DomainError]] = {
+    Subject.TEMPLATE: TemplateNotFoundError,
+    Subject.SANDBOX: ProviderSandboxGoneError,
+    Subject.PROCESS: ProcessNotFoundError,
+    Subject.FILE: FileNotFoundInSandboxError,
+}
+
+# envd answers most failures of a file system with "internal" or "invalid argument" and the kernel's words.
+_FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
+    ("no such file or directory", FileNotFoundInSandboxError),
+    ("not a directory", NotADirectoryInSandboxError),
+    ("is a directory", NotAFileError),
+    ("not a regular file", NotAFileError),
+    ("file exists", FileExistsInSandboxError),
+    ("already exists", FileExistsInSandboxError),
+    ("permission denied", FileAccessDeniedError),
+    ("operation not permitted", FileAccessDeniedError),
+    ("read-only file system", FileAccessDeniedError),
+    ("no space left", NoSpaceInSandboxError),
+    ("disk quota exceeded", NoSpaceInSandboxError),
+    ("not enough disk space", NoSpaceInSandboxError),
+)
+
+
+@asynccontextmanager
+async def provider_errors(provider: str, subject: Subject) -> AsyncIterator[None]:
+    """Turn whatever the calls inside raise into a `DomainError`; a cancellation stays one."""
+    try:
+        yield
+    except Exception as error:
+        raise_if_cancelled(error)
+        raise domain_error(error, provider, subject) from error
+
+
+def raise_if_cancelled(error: Exception) -> None:
+    """Raise the `CancelledError` that connectrpc wrapped, where `error` is such a wrapping."""
+    if isinstance(error, ConnectError) and isinstance(error.__cause__, asyncio.CancelledError):
+        raise error.__cause__
+
+
+def domain_error(error: Exception, provider: str, subject: Subject) -> DomainError:
+    """What `error`, raised by a call about `subject` at `provider`, means here."""
+    if isinstance(error, DomainError):
+        return error
+    words = str(error) or type(error).__name__
+    if isinstance(error, ConnectError):
+        return _from_connect(error, provider, subject)
+    if isinstance(error, SandboxException):
+        return _from_sdk(error, provider, subject)
+    match error:
+        case AuthenticationException():
+            return key_refused(provider, words)
+        case ServiceBusyException():
+            return unavailable(provider, words, retry_after_seconds=_advised_wait(error))
+        case httpx.TimeoutException() | TimeoutError():
+            return timed_out(provider, words)
+        case httpx.HTTPError() | OSError():
+            return unavailable(provider, words)
+        case _:
+            return unavailable(provider, f"an answer that is not understood: {type(error).__name__} {words}")
+
+
+def file_error(words: str) -> DomainError | None:
+    """The error of a file system that `words` speak of, if they do."""
+    lowered = words.lower()
+    for part, error in _FILE_WORDS:
+        if part in lowered:
+            return error(words)
+    return None
+
+
+def unavailable(
+    provider: str, words: str, *, retry_after_seconds: float | None = None
+) -> ProviderUnavailableError:
+    """The error of a provider that did not answer, or answered that it can't now."""
+    return ProviderUnavailableError(
+        f"Provider {provider} is not available: {words}. Try again later.",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def timed_out(provider: str, words: str) -> ProviderTimeoutError:
+    """The error of a provider that did not answer in time."""
+    return ProviderTimeoutError(f"Provider {provider} did not answer in time: {words}. Try again later.")
+
+
+def rate_limited(
+    provider: str, words: str, *, retry_after_seconds: float | None = None
+) -> ProviderRateLimitedError:
+    """The error of a provider that takes no more at the moment."""
+    when = "later" if retry_after_seconds is None else f"in {math.ceil(retry_after_seconds)} s"
+    return ProviderRateLimitedError(
+        f"Provider {provider} takes no more requests: {words}. Try again {when}.",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def refused(provider: str, words: str) -> ProviderRefusedError:
+    """The error of a request that a provider refuses."""
+    return ProviderRefusedError(f"Provider {provider} refused the request: {words}")
+
+
+def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:
+    """The error of an API key that a provider does not accept."""
+    return ProviderKeyRefusedError(
+        f"Provider {provider} does not accept the configured API key: {words}. Set a valid key."
+    )
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """The seconds that a `Retry-After` header asks to wait, if it does so in seconds."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _from_sdk(error: SandboxException, provider: str, subject: Subject) -> DomainError:
+    words = str(error)
+    match error:
+        case SandboxNotFoundException() | SandboxNotRunningException():
+            return ProviderSandboxGoneError(words)
+        case FileNotFoundException():
+            return FileNotFoundInSandboxError(words)
+        case NotFoundException():
+            return _NOT_FOUND[subject](words)
+        case NotEnoughSpaceException():
+            return NoSpaceInSandboxError(words)
+        case RateLimitException():
+            return rate_limited(provider, words, retry_after_seconds=_advised_wait(error))
+        case TimeoutException():
+            # Also SandboxUnreachableException, which the SDK files under timeouts.
+            return timed_out(provider, words)
+        case InvalidArgumentException() | TemplateException():
+            return refused(provider, words)
+        case _:
+            return _from_status(error.status_code, words, provider, subject, _advised_wait(error))
+
+
+def _from_status(
+    status: int | None, words: str, provider: str, subject: Subject, wait: float | None
+) -> DomainError:
+    if status is None or status >= 500:
+        return unavailable(provider, words, retry_after_seconds=wait)
+    if status == 404:
+        return _NOT_FOUND[subject](words)
+    return refused(provider, words)
+
+
+def _from_connect(error: ConnectError, provider: str, subject: Subject) -> DomainError:
+    words = error.message
+    if is_sandbox_not_found_message(words) and error.code is Code.UNAVAILABLE:
+        return ProviderSandboxGoneError(words)
+    match error.code:
+        case Code.NOT_FOUND:
+            return _NOT_FOUND[subject](words)
+        case Code.ALREADY_EXISTS:
+            return FileExistsInSandboxError(words)
+        case Code.DEADLINE_EXCEEDED:
+            return timed_out(provider, words)
+        case Code.RESOURCE_EXHAUSTED:
+            return rate_limited(provider, words)
+        case Code.UNAVAILABLE | Code.CANCELED | Code.ABORTED:
+            return unavailable(provider, words)
+    if subject is Subject.FILE and (found := file_error(words)):
+        return found
+    if error.code is Code.PERMISSION_DENIED and subject is Subject.FILE:
+        return FileAccessDeniedError(words)
+    if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
+        return unavailable(provider, words)
+    return refused(provider, words)
+
+
+def _advised_wait(error: Exception) -> float | None:
+    # The SDK drops the header when it makes the exception; the response is still in the frame that did.
+    traceback = error.__traceback__
+    while traceback is not None:
+        for value in traceback.tb_frame.f_locals.values():
+            if isinstance(value, Response):
+                return retry_after(httpx.Headers(dict(value.headers)))
+        traceback = traceback.tb_next
+    return None

@@ -1,0 +1,101 @@
+"""Ending a process with everything that it started.
+
+E2B's protocol signals single processes, and its agent drops the output that follows. So the group is
+ended from inside the sandbox, by a small program that finds it in /proc.
+"""
+
+import asyncio
+
+from commandcenter.providers.attachments import Attachment
+from commandcenter.providers.endings import Ended
+from commandcenter.providers.errors import ProviderTimeoutError
+from commandcenter.providers.output import Output
+from commandcenter.providers.processes import start_program
+
+_NOTHING_TO_END = 3
+_DIAGNOSIS_BYTES = 2000
+
+# The group is whatever shares the target's process group or session, if it leads them, and its
+# descendants. Members are remembered with their start time: a number that is used again is not theirs.
+_END_GROUP = r"""
+target=$1 grace_rounds=$2
+declare -A began
+survey() {
+    local directory stat fields pid grown=1
+    local -A parent=() started=()
+    alive=()
+    for directory in /proc/[0-9]*; do
+        stat=
+        { read -r -d '' stat < "$directory/stat"; } 2>/dev/null
+        [[ $stat ]] || continue
+        fields=(${stat##*) })
+        [[ ${fields[0]} == [ZX] ]] && continue
+        pid=${directory#/proc/}
+        parent[$pid]=${fields[1]} started[$pid]=${fields[19]}
+        if [[ $pid == "$target" || ${fields[2]} == "$target" || ${fields[3]} == "$target" ]]; then
+            began[$pid]=${fields[19]}
+        fi
+    done
+    while ((grown)); do
+        grown=0
+        for pid in "${!parent[@]}"; do
+            if [[ -z ${began[$pid]} && ${began[${parent[$pid]:-none}]} ]]; then
+                began[$pid]=${started[$pid]} grown=1
+            fi
+        done
+    done
+    for pid in "${!began[@]}"; do
+        [[ ${started[$pid]} == "${began[$pid]}" && $pid != $$ ]] && alive+=("$pid")
+    done
+}
+signal() { kill -s "$1" -- "${alive[@]}" 2>/dev/null; }
+survey
+((${#alive[@]})) || exit 3
+signal TERM
+signal CONT
+for ((round = 0; round < grace_rounds; round++)); do
+    survey
+    ((${#alive[@]})) || exit 0
+    sleep 0.02
+done
+for ((round = 0; round < 100; round++)); do
+    survey
+    ((${#alive[@]})) || exit 0
+    signal KILL
+    sleep 0.02
+done
+echo "still running: ${alive[*]}" >&2
+exit 4
+"""
+_ROUND_SECONDS = 0.02
+_KILL_SECONDS = 10.0
+
+
+async def cancel(
+    attachment: Attachment, pid: int, *, user: str | None = None, grace_seconds: float = 2.0
+) -> bool:
+    """End a process and all that it started: SIGTERM, and SIGKILL after `grace_seconds`.
+
+    `user` is the one that the process was started as. False: there was nothing left to end. What the
+    processes still write reaches their own streams, and so does their end. Raises `ProviderTimeoutError`
+    where something can't be ended.
+    """
+    rounds = max(0, round(grace_seconds / _ROUND_SECONDS))
+    ender = await start_program(
+        attachment,
+        ["/bin/bash", "--noprofile", "--norc", "-c", _END_GROUP, "end-group", str(pid), str(rounds)],
+        user=user,
+        cwd="/",
+    )
+    said = b""
+    try:
+        async with ender, asyncio.timeout(grace_seconds * 2 + _KILL_SECONDS):
+            async for event in ender:
+                match event:
+                    case Output(data=data):
+                        said = (said + data)[:_DIAGNOSIS_BYTES]
+                    case Ended(exit_code=code) if code in (0, _NOTHING_TO_END):
+                        return code == 0
+    except TimeoutError as error:
+        raise ProviderTimeoutError(f"Process {pid} could not be ended in time.") from error
+    raise ProviderTimeoutError(f"Process {pid} could not be ended: {said.decode(errors='replace').strip()}")

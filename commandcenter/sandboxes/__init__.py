@@ -1,0 +1,1 @@
+"""Sandboxes: their record, their life from intent to end."""

@@ -1,0 +1,70 @@
+"""What is stored of a sandbox."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from commandcenter.database import Record
+from commandcenter.identifiers import new_id
+from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
+
+
+class Sandbox(Record):
+    """A sandbox, from the intent to make it to long after its end.
+
+    `attachment` holds what the provider's SDK needs to reach it without asking (domain, tokens).
+    `incarnation` counts its lives: each start or resume begins another.
+    `execution_count` numbers its executions; it grows under the row's lock, so numbers follow commits.
+    """
+
+    __tablename__ = "sandboxes"
+    __table_args__ = (
+        Index("ix_sandboxes_project_id_created", "project_id", text("id DESC")),
+        Index(
+            "uq_sandboxes_project_id_idempotency_key",
+            "project_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_sandboxes_live",
+            "status",
+            "expires_at",
+            postgresql_where=text("status IN ('CREATING', 'RUNNING', 'PAUSED', 'FAILED')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("sandboxes.id"), index=True)
+    name: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str] = mapped_column(Text)
+    provider_sandbox_id: Mapped[str | None] = mapped_column(Text, index=True)
+    attachment: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    template: Mapped[str] = mapped_column(Text)
+    status: Mapped[SandboxStatus] = mapped_column(default=SandboxStatus.CREATING)
+    status_reason: Mapped[str | None] = mapped_column(Text)
+    termination_reason: Mapped[TerminationReason | None] = mapped_column()
+    termination_requested_at: Mapped[datetime | None] = mapped_column()
+    user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict)
+    allow_internet: Mapped[bool] = mapped_column(Boolean, default=False)
+    cpu_count: Mapped[int | None] = mapped_column(Integer)
+    memory_mb: Mapped[int | None] = mapped_column(Integer)
+    ttl_seconds: Mapped[int] = mapped_column(Integer)
+    idle_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
+    on_timeout: Mapped[TimeoutAction] = mapped_column(default=TimeoutAction.TERMINATE)
+    incarnation: Mapped[int] = mapped_column(Integer, default=0)
+    execution_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    idempotency_key: Mapped[str | None] = mapped_column(Text)
+    request_fingerprint: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None] = mapped_column()
+    last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None] = mapped_column()
+    terminated_at: Mapped[datetime | None] = mapped_column()

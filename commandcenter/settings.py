@@ -1,0 +1,93 @@
+"""The one place for configuration: what can be set, by which environment variable, and what holds otherwise.
+
+`docs/configuration.md` is generated from this class.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; each process reads the same class from its environment."""
+
+    model_config = SettingsConfigDict(env_prefix="COMMANDCENTER_", populate_by_name=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path("~/.local/share/commandcenter"),
+        description="Folder for everything that the embedded defaults keep: data, sandboxes, keys, logs.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL 15 or later, as `postgresql://role:password@host:port/database`. The role "
+        "must own the database and must not be a superuser. Unset: `commandcenter up` runs an embedded one.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        validation_alias="REDIS_URL",
+        description="Valkey or Redis 6 or later, as `redis://host:port/0` or `unix:///path`. "
+        "Unset: `commandcenter up` runs an embedded Valkey.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the web process listens on.")
+    port: int = Field(default=8420, ge=0, le=65535, description="Port that the web process listens on.")
+    public_url: str | None = Field(
+        default=None,
+        description="Where people reach the web process, such as `https://sandboxes.example.com`; "
+        "used in links. Unset: made from host and port.",
+    )
+    runtime_url: str | None = Field(
+        default=None,
+        description="Address of the embedded runtime. Unset: the provider `local` is not configured.",
+    )
+    runtime_api_key: SecretStr | None = Field(
+        default=None, description="The runtime's API key; `commandcenter up` makes one."
+    )
+    e2b_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="E2B_API_KEY",
+        description="Key of an E2B account: configures the provider `e2b`.",
+    )
+    e2b_domain: str = Field(
+        default="e2b.app", validation_alias="E2B_DOMAIN", description="Domain of the E2B service."
+    )
+    e2b_api_url: str | None = Field(
+        default=None,
+        validation_alias="E2B_API_URL",
+        description="Address of an E2B-compatible control plane other than `https://api.<domain>`.",
+    )
+    e2b_sandbox_url: str | None = Field(
+        default=None,
+        validation_alias="E2B_SANDBOX_URL",
+        description="Address of an E2B-compatible data plane that finds sandboxes by header.",
+    )
+    default_provider: str = Field(
+        default="local", description="Provider of sandboxes whose request names none: `local` or `e2b`."
+    )
+    default_template: str = Field(
+        default="base", description="Template of sandboxes whose request names none."
+    )
+    database_pool_size: int = Field(
+        default=20, ge=2, le=200, description="Most database connections that one process holds open."
+    )
+    log_level: str = Field(
+        default="info", description="Least severe level logged: debug, info, warning or error."
+    )
+
+    @property
+    def address(self) -> str:
+        """The base URL for links, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def home_folder(self) -> Path:
+        """`home` with `~` resolved."""
+        return self.home.expanduser().absolute()
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once from its environment."""
+    return Settings()
