@@ -36,11 +36,13 @@ class WireServer:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: Request) -> Response:
         path = request.url.path
         body = b"" if path == "/files" else await request.body()
         self.received.append(Received(request.method, path, dict(request.headers), body))
+        self.arrived.set()
         answer = self.answers.get((request.method, path))
         if answer is None:
             return JSONResponse({"code": 404, "message": f"no answer for {request.method} {path}"}, 404)
@@ -49,6 +51,7 @@ class WireServer:
     def reset(self) -> None:
         """Forget what arrived and answer as a healthy provider with one running sandbox."""
         self.received.clear()
+        self.arrived.clear()
         sandbox = f"/sandboxes/{SANDBOX_ID}"
         self.answers = {
             ("POST", "/v2/sandboxes"): answer(201, created()),
@@ -96,8 +99,8 @@ def never(request: Request) -> Awaitable[Response]:
     """No answer until the client goes away."""
 
     async def wait() -> Response:
-        while not await request.is_disconnected():
-            await asyncio.sleep(0.01)
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
         return Response()
 
     return wait()
@@ -144,7 +147,9 @@ async def wire_server() -> AsyncIterator[WireServer]:
     wire.reset()
     methods = ["GET", "POST", "DELETE", "PUT"]
     app = Starlette(routes=[Route("/{path:path}", wire.handle, methods=methods)])
-    listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio turns off Nagle's delay only for sockets made as TCP by name.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     wire.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(
         uvicorn.Config(
