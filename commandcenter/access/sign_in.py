@@ -90,7 +90,7 @@ def _open_session(session: AsyncSession, key: ApiKey, address: str | None, how: 
 
 
 async def administrator_key(database: Database, project_name: str = "default") -> ApiKey:
-    """The newest valid instance administrator's key of a project, for links that `commandcenter up` prints."""
+    """The newest valid administrator's key of a project, for the link that `commandcenter up` prints."""
     async with database.system_transaction() as session:
         key = await session.scalar(
             select(ApiKey)

@@ -1,0 +1,39 @@
+"""A chunk of output, as it passes from the recorder to readers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from commandcenter.logs.records import LogStream
+
+
+@dataclass(frozen=True, slots=True)
+class LogGap:
+    """Output that could not be kept: the offsets (the end may be unknown) and why."""
+
+    from_offset: int
+    to_offset: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Bytes `[offset, offset + len(data))` of one stream of an execution; its `sequence`-th chunk, from 1.
+
+    The recorder cuts at the borders of UTF-8 characters, so each chunk of text reads well alone.
+    """
+
+    execution_id: UUID
+    execution_number: int
+    sandbox_id: UUID
+    sequence: int
+    stream: LogStream
+    offset: int
+    data: bytes
+    at: datetime
+    gap: LogGap | None = None
+
+    @property
+    def text(self) -> str:
+        """The bytes as text; what is no UTF-8 becomes replacement characters."""
+        return self.data.decode("utf-8", errors="replace")

@@ -1,0 +1,177 @@
+"""One execution's output between its process and the database: bounded, in order, cut into chunks."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from commandcenter.clock import now
+from commandcenter.logs.characters import incomplete_tail
+from commandcenter.logs.chunks import LogChunk, LogGap
+from commandcenter.logs.records import LogStream
+
+LARGEST_CHUNK_BYTES = 64 * 1024
+MOST_PENDING_BYTES = 2 * 1024 * 1024
+
+
+class OwnershipLostError(Exception):
+    """Another process reads this execution now; what this one holds is not written."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    stream: LogStream
+    data: bytearray
+    at: datetime
+    gap: LogGap | None = None
+    # Nothing is held back of it, as nothing follows.
+    is_whole: bool = False
+
+
+class PendingOutput:
+    """The bytes of one execution that are not stored yet, and the numbers that the next chunks get.
+
+    `write` waits while the bound is reached, and so slows the process that writes rather than losing
+    anything or growing. Only the recorder takes from it.
+    """
+
+    def __init__(
+        self,
+        *,
+        project_id: UUID,
+        sandbox_id: UUID,
+        execution_id: UUID,
+        execution_number: int,
+        last_sequence: int = 0,
+        offsets: dict[LogStream, int] | None = None,
+    ) -> None:
+        self.project_id = project_id
+        self.sandbox_id = sandbox_id
+        self.execution_id = execution_id
+        self.execution_number = execution_number
+        self.last_sequence = last_sequence
+        self.offsets: dict[LogStream, int] = dict.fromkeys(LogStream, 0) | (offsets or {})
+        self.lost_ownership = False
+        self._segments: deque[_Segment] = deque()
+        # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
+        self._unfinished: dict[LogStream, bytes] = {}
+        self._pending_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self._segments)
+
+    def add(self, stream: LogStream, data: bytes) -> None:
+        """Take bytes in the order in which they came."""
+        self._append(stream, self._unfinished.pop(stream, b"") + data)
+        self._pending_bytes += len(data)
+        if self._pending_bytes >= MOST_PENDING_BYTES:
+            self._room.clear()
+
+    def _append(self, stream: LogStream, data: bytes) -> None:
+        last = self._segments[-1] if self._segments else None
+        if last is not None and last.stream is stream and len(last.data) < LARGEST_CHUNK_BYTES:
+            last.data += data
+        else:
+            self._segments.append(_Segment(stream, bytearray(data), now()))
+        self._empty.clear()
+
+    def add_gap(self, stream: LogStream, reason: str) -> None:
+        """Say that output of `stream` from here on could not be had."""
+        self.finish()
+        held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
+        gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
+        self._segments.append(_Segment(stream, bytearray(), now(), gap))
+        self._empty.clear()
+
+    async def wait_for_room(self) -> None:
+        """Wait until more may be added; raises `OwnershipLostError` once it never will be."""
+        await self._room.wait()
+        if self.lost_ownership:
+            raise OwnershipLostError
+
+    def finish(self) -> None:
+        """Note that no more comes: the beginnings of characters are then output like any other."""
+        unfinished, self._unfinished = self._unfinished, {}
+        for stream, data in unfinished.items():
+            self._segments.append(_Segment(stream, bytearray(data), now(), is_whole=True))
+            self._empty.clear()
+
+    async def wait_until_stored(self) -> None:
+        """Wait until everything that was added is in the database; raises `OwnershipLostError`."""
+        await self._empty.wait()
+        if self.lost_ownership:
+            raise OwnershipLostError
+
+    def take(self, most_bytes: int) -> list[LogChunk]:
+        """The next chunks, about `most_bytes` in all; call `stored` once they are in the database."""
+        chunks: list[LogChunk] = []
+        taken = 0
+        while self._segments and taken < most_bytes:
+            chunk = self._cut(self._segments.popleft())
+            if chunk is not None:
+                chunks.append(chunk)
+                taken += len(chunk.data)
+        return chunks
+
+    def stored(self, chunks: list[LogChunk]) -> None:
+        """Note that the chunks are in the database."""
+        self._pending_bytes -= sum(len(chunk.data) for chunk in chunks)
+        if self._pending_bytes < MOST_PENDING_BYTES:
+            self._room.set()
+        if not self._segments:
+            self._empty.set()
+
+    def disown(self) -> None:
+        """Let go: somebody else owns the execution."""
+        self.lost_ownership = True
+        self._segments.clear()
+        self._unfinished.clear()
+        self._room.set()
+        self._empty.set()
+
+    def _cut(self, segment: _Segment) -> LogChunk | None:
+        """A chunk from the front of a segment; what is left of it stays.
+
+        None when it is but the beginning of a character, which is kept until its rest comes.
+        """
+        data, rest = bytes(segment.data[:LARGEST_CHUNK_BYTES]), segment.data[LARGEST_CHUNK_BYTES:]
+        held_back = 0 if segment.is_whole else incomplete_tail(data)
+        if held_back:
+            data, beginning = data[:-held_back], data[-held_back:]
+            if rest:
+                rest[:0] = beginning
+            else:
+                self._hold(segment.stream, beginning)
+        if rest:
+            self._segments.appendleft(_Segment(segment.stream, rest, segment.at))
+        if not data and segment.gap is None:
+            return None
+        self.last_sequence += 1
+        offset = self.offsets[segment.stream]
+        self.offsets[segment.stream] = offset + len(data)
+        return LogChunk(
+            execution_id=self.execution_id,
+            execution_number=self.execution_number,
+            sandbox_id=self.sandbox_id,
+            sequence=self.last_sequence,
+            stream=segment.stream,
+            offset=offset,
+            data=data,
+            at=segment.at,
+            gap=segment.gap,
+        )
+
+    def _hold(self, stream: LogStream, beginning: bytes) -> None:
+        """Keep the beginning of a character for the next output of its stream."""
+        for segment in self._segments:
+            if segment.stream is stream:
+                segment.data[:0] = beginning
+                return
+        self._unfinished[stream] = beginning

@@ -1,0 +1,34 @@
+"""What can go wrong with a sandbox."""
+
+from commandcenter.errors import DomainError, ErrorCode, NotFoundError, WrongStateError
+from commandcenter.sandboxes.records import Sandbox
+
+
+class SandboxNotFoundError(NotFoundError):
+    """The caller's project has no such sandbox."""
+
+    def __init__(self, field: str = "sandboxId") -> None:
+        super().__init__("There is no such sandbox in this project.", (field,))
+
+
+class SandboxStateError(WrongStateError):
+    """The sandbox's state does not allow the action."""
+
+    def __init__(self, sandbox: Sandbox, needed: str) -> None:
+        because = f" ({sandbox.status_reason})" if sandbox.status_reason else ""
+        super().__init__(
+            f"The sandbox is {sandbox.status}{because}; this needs a sandbox that is {needed}.",
+            ("sandboxId",),
+        )
+
+
+class SandboxQuotaError(DomainError):
+    """The project has as many live sandboxes as it may."""
+
+    code = ErrorCode.QUOTA_EXCEEDED
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The project's limit maxSandboxes ({limit}) is reached. Terminate a sandbox, or have an "
+            "administrator raise the limit."
+        )

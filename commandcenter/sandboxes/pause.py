@@ -1,0 +1,91 @@
+"""Pausing a sandbox, and resuming it."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from commandcenter.access.scope import Role, Scope
+from commandcenter.clock import now
+from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
+from commandcenter.sandboxes.errors import SandboxStateError
+from commandcenter.sandboxes.queries import get_sandbox
+from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.states import SandboxStatus
+from commandcenter.services import Services
+
+
+async def pause_sandbox(
+    services: Services, scope: Scope, sandbox_id: UUID, because: str | None = None
+) -> Sandbox:
+    """Stop a running sandbox, keeping its files and, where the provider can, its processes.
+
+    A paused sandbox does not expire. `SandboxStateError` where it is not running.
+    """
+    scope.require(Role.OPERATOR)
+    sandbox = await _require_state(services, scope, sandbox_id, SandboxStatus.RUNNING)
+    return await asyncio.shield(
+        services.background.start(_pause(services, scope, sandbox, because), "pause-sandbox")
+    )
+
+
+async def resume_sandbox(services: Services, scope: Scope, sandbox_id: UUID) -> Sandbox:
+    """Let a paused sandbox run again, for its time to live from now.
+
+    `SandboxStateError` where it is not paused.
+    """
+    scope.require(Role.OPERATOR)
+    sandbox = await _require_state(services, scope, sandbox_id, SandboxStatus.PAUSED)
+    return await asyncio.shield(
+        services.background.start(_resume(services, scope, sandbox), "resume-sandbox")
+    )
+
+
+async def _require_state(
+    services: Services, scope: Scope, sandbox_id: UUID, needed: SandboxStatus
+) -> Sandbox:
+    async with services.database.transaction(scope.project_id) as session:
+        sandbox = await get_sandbox(session, scope, sandbox_id)
+    if sandbox.status is not needed or sandbox.provider_sandbox_id is None:
+        raise SandboxStateError(sandbox, needed)
+    if sandbox.termination_requested_at is not None:
+        raise SandboxStateError(sandbox, f"{needed} and not about to end")
+    return sandbox
+
+
+async def _pause(services: Services, scope: Scope, sandbox: Sandbox, because: str | None) -> Sandbox:
+    await services.providers.get(sandbox.provider).pause(_provider_id(sandbox))
+    async with services.database.transaction(scope.project_id) as session:
+        paused = await change_sandbox(
+            session, scope, sandbox.id, SandboxStatus.PAUSED, status_reason=because, expires_at=None
+        )
+        result = paused or await get_sandbox(session, scope, sandbox.id)
+    announce_sandbox(services.signals, result)
+    return result
+
+
+async def _resume(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
+    resumed_at_provider = await services.providers.get(sandbox.provider).resume(
+        _provider_id(sandbox), sandbox.ttl_seconds
+    )
+    async with services.database.transaction(scope.project_id) as session:
+        resumed = await change_sandbox(
+            session,
+            scope,
+            sandbox.id,
+            SandboxStatus.RUNNING,
+            kind="sandbox.resumed",
+            attachment=resumed_at_provider.attachment.as_json(),
+            status_reason=None,
+            last_activity_at=now(),
+            expires_at=now() + timedelta(seconds=sandbox.ttl_seconds),
+            incarnation=Sandbox.incarnation + 1,
+        )
+        result = resumed or await get_sandbox(session, scope, sandbox.id)
+    announce_sandbox(services.signals, result)
+    return result
+
+
+def _provider_id(sandbox: Sandbox) -> str:
+    if sandbox.provider_sandbox_id is None:
+        raise SandboxStateError(sandbox, "known to its provider")
+    return sandbox.provider_sandbox_id

@@ -1,0 +1,80 @@
+"""What domain functions work with: one process's database, signals, providers and recorder."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from commandcenter.background import BackgroundTasks
+from commandcenter.database import Database
+from commandcenter.identifiers import new_id
+from commandcenter.instance import load_instance
+from commandcenter.logs.recorder import LogRecorder
+from commandcenter.measurements import Measurements
+from commandcenter.providers.accounts import accounts_from
+from commandcenter.providers.registry import Providers
+from commandcenter.settings import Settings
+from commandcenter.signals import Signals
+
+_STOP_GRACE_SECONDS = 5.0
+
+
+class MissingSettingError(Exception):
+    """A setting that this process cannot do without is not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's means.
+
+    `instance_id` marks this installation at the providers; `process_id` marks this process as the owner of
+    the executions that it reads; `signing_key` signs short-lived links.
+    """
+
+    settings: Settings
+    database: Database
+    signals: Signals
+    measurements: Measurements
+    providers: Providers
+    recorder: LogRecorder
+    background: BackgroundTasks
+    instance_id: UUID
+    signing_key: bytes
+    process_id: UUID
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connect to everything, for as long as the block runs; stop in the opposite order."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise MissingSettingError(
+            "DATABASE_URL and REDIS_URL are not set. Set both, or run `commandcenter up`, which brings "
+            "its own."
+        )
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url, pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.close)
+        await database.require_safe_role()
+        async with database.system_transaction() as session:
+            instance = await load_instance(session)
+        process_id = new_id()
+        signals = await stack.enter_async_context(Signals(settings.redis_url))
+        measurements = Measurements(settings.redis_url)
+        measurements.start()
+        stack.push_async_callback(measurements.close)
+        providers = Providers(accounts_from(settings))
+        recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))
+        background = BackgroundTasks()
+        stack.push_async_callback(background.stop, _STOP_GRACE_SECONDS)
+        yield Services(
+            settings=settings,
+            database=database,
+            signals=signals,
+            measurements=measurements,
+            providers=providers,
+            recorder=recorder,
+            background=background,
+            instance_id=instance.id,
+            signing_key=instance.signing_key,
+            process_id=process_id,
+        )

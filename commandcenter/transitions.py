@@ -1,0 +1,38 @@
+"""Changing a state: a compare-and-set against the table of transitions, with its event in one transaction."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+Status = TypeVar("Status", bound=StrEnum)
+
+
+def sources_of(transitions: Mapping[Status, frozenset[Status]], target: Status) -> list[Status]:
+    """The states from which `target` may be entered."""
+    return [source for source, targets in transitions.items() if target in targets]
+
+
+async def change_state(
+    session: AsyncSession,
+    record: Any,
+    record_id: UUID,
+    transitions: Mapping[Status, frozenset[Status]],
+    target: Status,
+    **values: Any,
+) -> Any | None:
+    """Set the state of a record, if the table of transitions lets it be entered from where it is now.
+
+    Returns the changed record; None when its state did not allow it, or somebody else was faster. The
+    caller writes the event in the same transaction.
+    """
+    return await session.scalar(
+        update(record)
+        .where(record.id == record_id, record.status.in_(sources_of(transitions, target)))
+        .values(status=target, **values)
+        .returning(record),
+        execution_options={"populate_existing": True},
+    )
