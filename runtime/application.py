@@ -14,6 +14,11 @@ from runtime.control_plane.errors import answer_host_error
 from runtime.control_plane.key import RequireKey
 from runtime.control_plane.sandboxes import SandboxEndpoints
 from runtime.data_plane import health
+from runtime.data_plane.file_agents import FileAgents
+from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
+from runtime.data_plane.files_service import FilesService
+from runtime.data_plane.filesystem_service import PREFIX as FILESYSTEM_PREFIX
+from runtime.data_plane.filesystem_service import FilesystemService
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
 from runtime.data_plane.routing import DataPlane, target_of
@@ -26,9 +31,17 @@ class Application:
     """What uvicorn serves."""
 
     def __init__(self, host: SandboxHost, settings: RuntimeSettings, *, api_key: str, domain: str) -> None:
+        agents = FileAgents(host.python)
+        self._files = FilesService(host, agents)
         self._data_plane = DataPlane(
             host,
-            {PROCESS_PREFIX: ProcessService(), "/health": health.service, "/envs": health.service},
+            {
+                PROCESS_PREFIX: ProcessService(),
+                FILESYSTEM_PREFIX: FilesystemService(agents),
+                FILES_PREFIX: self._files,
+                "/health": health.service,
+                "/envs": health.service,
+            },
         )
         self._control_plane = _control_plane(host, settings, api_key, domain)
 
@@ -36,6 +49,9 @@ class Application:
         """Serve one request."""
         if scope["type"] == "http" and target_of(scope) is not None:
             await self._data_plane(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
+            # A signed link names no sandbox; its signature tells which one it is.
+            await self._files(scope, receive, send)
         else:
             await self._control_plane(scope, receive, send)
 

@@ -57,6 +57,11 @@ class SandboxHost:
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count, [])
         self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
 
+    @property
+    def python(self) -> str:
+        """The interpreter's path inside every sandbox."""
+        return self._programs.python
+
     def find(self, sandbox_id: str) -> SandboxRecord:
         """A sandbox's record."""
         record = self.records.get(sandbox_id)
