@@ -138,6 +138,19 @@ async def test_cancelling_ends_all_that_a_command_started(sandbox: Attachment) -
     assert (await run(sandbox, f"pgrep -f '^{mark}'"))[0] == {}
 
 
+async def test_cancelling_ends_a_command_that_filled_the_sandbox(provider: Provider) -> None:
+    made = await new_sandbox(provider)
+    attachment = provider.attach(made.attachment)
+    filling = "trap '' TERM; for i in {1..3000}; do sleep 300 & done"
+    process = await start(attachment, command=filling)
+    await until_output(process, b"Resource temporarily unavailable")
+    async with asyncio.timeout(20):
+        assert await cancel(attachment, process.pid, grace_seconds=0.1)
+        await read(process)
+    assert (await run(attachment, "echo room again")) == ({"stdout": b"room again\n"}, Ended(0))
+    await provider.kill(made.id)
+
+
 async def test_cancelling_leaves_time_and_output_to_say_goodbye(sandbox: Attachment) -> None:
     process = await start(
         sandbox, command="trap 'echo goodbye; exit 7' TERM; echo ready; while :; do :; done"
