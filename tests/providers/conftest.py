@@ -32,20 +32,31 @@ def wire(running_wire: WireServer) -> WireServer:
     return running_wire
 
 
-@pytest.fixture
-def wire_provider(wire: WireServer) -> Provider:
-    """The adapter under test, impatient, as an account at the provider on the wire."""
-    account = ProviderAccount(
+def wire_account(wire: WireServer) -> ProviderAccount:
+    return ProviderAccount(
         name="wired", kind="e2b", api_key="key", api_url=wire.url, sandbox_url=wire.url, domain="test"
     )
-    return Provider(account, request_seconds=0.5)
+
+
+WIRED = AttachmentDetails(SANDBOX_ID, "sandboxes.test", "0.6.13", access_token="token")
+
+
+@pytest.fixture
+def wire_provider(wire: WireServer) -> Provider:
+    """The adapter under test, as an account at the provider on the wire."""
+    return Provider(wire_account(wire), request_seconds=10)
 
 
 @pytest.fixture
 def wired(wire_provider: Provider) -> Attachment:
     """The one sandbox of the provider on the wire."""
-    details = AttachmentDetails(SANDBOX_ID, "sandboxes.test", "0.6.13", access_token="token")
-    return wire_provider.attach(details)
+    return wire_provider.attach(WIRED)
+
+
+@pytest.fixture
+def impatient(wire: WireServer) -> Provider:
+    """The same account, for answers that never come and streams that fall silent."""
+    return Provider(wire_account(wire), request_seconds=0.2, silence_seconds=0.2)
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -51,7 +51,6 @@ async def create(provider: Provider) -> ProviderSandbox:
         (answer(201, {"surprise": 1}), ProviderUnavailableError, "not understood"),
         (answer(201), ProviderUnavailableError, "not understood"),
         (answer(500, b"<html>"), ProviderUnavailableError, "not understood"),
-        (never, ProviderTimeoutError, "in time"),
     ],
 )
 async def test_a_failed_create_is_a_typed_error_with_the_providers_words(
@@ -62,6 +61,13 @@ async def test_a_failed_create_is_a_typed_error_with_the_providers_words(
         await create(wire_provider)
     assert type(raised.value) is expected
     assert len(wire.received) == 1, "a request that may have acted is never sent twice"
+
+
+async def test_a_provider_that_never_answers_is_given_up(wire: WireServer, impatient: Provider) -> None:
+    wire.answers[CREATE] = never
+    with pytest.raises(ProviderTimeoutError, match="in time"):
+        await create(impatient)
+    assert len(wire.received) == 1
 
 
 async def test_a_rate_limit_says_when_to_come_back(wire: WireServer, wire_provider: Provider) -> None:

@@ -19,6 +19,7 @@ from commandcenter.providers.files import stat
 from commandcenter.providers.sandboxes import Provider
 from commandcenter.providers.transfers import read, write
 from commandcenter.providers.watching import watch
+from tests.providers.conftest import WIRED
 from tests.providers.wire import (
     SANDBOX_ID,
     Answer,
@@ -109,9 +110,10 @@ async def test_files_of_a_sandbox_that_does_not_run_say_why(
             await call
 
 
-async def test_a_provider_that_never_answers_is_given_up(wire: WireServer, wired: Attachment) -> None:
+async def test_a_provider_that_never_answers_is_given_up(wire: WireServer, impatient: Provider) -> None:
     wire.answers[DOWNLOAD] = wire.answers[STAT] = wire.answers[WATCH] = never
-    for call in (read(wired, "/x"), stat(wired, "/x"), watch(wired, "/x")):
+    attachment = impatient.attach(WIRED)
+    for call in (read(attachment, "/x"), stat(attachment, "/x"), watch(attachment, "/x")):
         with pytest.raises(ProviderTimeoutError):
             await call
 

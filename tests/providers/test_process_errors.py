@@ -21,6 +21,7 @@ from commandcenter.providers.errors import (
 )
 from commandcenter.providers.output import Output, RunningProcess
 from commandcenter.providers.sandboxes import Provider
+from tests.providers.conftest import WIRED
 from tests.providers.wire import (
     SANDBOX_ID,
     Answer,
@@ -73,7 +74,6 @@ def refused(code: str, message: str) -> Answer:
         (stream(finished()), ProviderUnavailableError),
         (stream(then=break_off), ProviderUnavailableError),
         (answer(200, b"text"), ProviderUnavailableError),
-        (never, ProviderTimeoutError),
     ],
 )
 async def test_a_process_that_cant_be_started_is_a_typed_error(
@@ -85,6 +85,12 @@ async def test_a_process_that_cant_be_started_is_a_typed_error(
     assert type(raised.value) is expected
     starts = [request for request in wire.received if request.path == START[1]]
     assert len(starts) == 1, "a start that may have acted is never sent twice"
+
+
+async def test_a_start_that_is_never_confirmed_is_given_up(wire: WireServer, impatient: Provider) -> None:
+    wire.answers[START] = never
+    with pytest.raises(ProviderTimeoutError):
+        await start(impatient.attach(WIRED))
 
 
 async def test_a_start_in_a_sandbox_that_is_gone_says_so(wire: WireServer, wired: Attachment) -> None:
@@ -157,20 +163,19 @@ async def test_signs_of_life_and_empty_output_are_no_output(wire: WireServer, wi
 
 
 async def test_a_stream_without_a_sign_of_life_counts_as_broken(
-    wire: WireServer, wire_provider: Provider, wired: Attachment
+    wire: WireServer, impatient: Provider
 ) -> None:
     silence = asyncio.Event()
-    wire.answers[START] = stream(started(), then=silence.wait)  # type: ignore[arg-type]
-    impatient = Provider(wire_provider.account, silence_seconds=0.1).attach(wired.details)
-    process = await start(impatient)
-    with pytest.raises(OutputInterruptedError, match=r"no sign of life for 0\.1 s"):
+    wire.answers[START] = stream(started(), then=silence.wait)
+    process = await start(impatient.attach(WIRED))
+    with pytest.raises(OutputInterruptedError, match=r"no sign of life for 0\.2 s"):
         await anext(process)
     silence.set()
 
 
 async def test_cancelling_a_reader_stays_a_cancellation(wire: WireServer, wired: Attachment) -> None:
     released = asyncio.Event()
-    wire.answers[START] = stream(started(), then=released.wait)  # type: ignore[arg-type]
+    wire.answers[START] = stream(started(), then=released.wait)
     process = await start(wired)
     reader = asyncio.ensure_future(anext(process))
     await asyncio.sleep(0)

@@ -121,7 +121,7 @@ def finished(error: dict[str, str] | None = None) -> bytes:
     return frame({"error": error} if error else {}, flags=2)
 
 
-def stream(*frames: bytes, then: Callable[[], Awaitable[None]] | None = None) -> Answer:
+def stream(*frames: bytes, then: Callable[[], Awaitable[object]] | None = None) -> Answer:
     """A Connect stream of `frames`; `then` may wait, or raise to break the connection off."""
 
     async def content() -> AsyncIterator[bytes]:
