@@ -1,0 +1,1 @@
+"""The web process: protocols, limits, sign-in, playground."""

@@ -1,0 +1,139 @@
+"""A real server for tests: uvicorn as the web process configures it, on a port of its own."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from commandcenter.access.scope import Role, Scope
+from commandcenter.database import Database
+from commandcenter.keys.actions import create_key
+from commandcenter.settings import Settings
+from tests.web.small_schema import OperationContext, small_schema
+from web.application import build_application
+from web.graphql.limits import Limits
+from web.graphql.messages import SUBPROTOCOL
+from web.graphql.service import GraphQLService
+from web.live_credentials import LiveCredentials
+from web.parts import Parts
+from web.server import server_configuration
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server, and a key for it."""
+
+    port: int
+    key: str
+    project_id: UUID
+    database: Database
+    live_credentials: LiveCredentials
+    failing_checks: set[str] = field(default_factory=set)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """An HTTP client without credentials."""
+        return httpx.AsyncClient(base_url=self.address, headers=headers)
+
+    def socket(self, *, subprotocols: Sequence[str] = (SUBPROTOCOL,), **options: Any) -> connect:
+        """A WebSocket to the API that has not said anything yet."""
+        return connect(
+            f"ws://127.0.0.1:{self.port}/graphql",
+            subprotocols=[Subprotocol(name) for name in subprotocols],
+            max_size=None,
+            compression=None,
+            proxy=None,
+            **options,
+        )
+
+    async def new_key(self, role: Role = Role.OPERATOR) -> tuple[UUID, str]:
+        """Another key of the project: its id and its secret."""
+        scope = Scope(project_id=self.project_id, role=Role.ADMINISTRATOR, actor="test")
+        async with self.database.transaction(self.project_id) as session:
+            key, secret = await create_key(session, scope, name="test", role=role)
+        return key.id, secret
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to pytest."""
+        yield
+
+
+@asynccontextmanager
+async def serving(
+    database: Database,
+    project_id: UUID,
+    key: str,
+    *,
+    limits: Limits | None = None,
+    server_options: dict[str, Any] | None = None,
+    **service_options: Any,
+) -> AsyncIterator[Site]:
+    """A server with the small schema, for the length of the block."""
+    limits = limits or Limits()
+    live_credentials = LiveCredentials(database)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        site = Site(listener.getsockname()[1], key, project_id, database, live_credentials)
+        service = GraphQLService(
+            schema=small_schema(limits),
+            database=database,
+            make_context=OperationContext,
+            live_credentials=live_credentials,
+            **service_options,
+        )
+
+        async def check() -> None:
+            if "database" in site.failing_checks:
+                raise ConnectionError("password=hunter2")
+            await database.ping()
+
+        async def metrics() -> bytes:
+            return b""
+
+        @asynccontextmanager
+        async def parts() -> AsyncIterator[Parts]:
+            yield Parts(database, service, {"database": check}, metrics)
+
+        async with _running(lambda: build_application(parts), listener, server_options or {}):
+            yield site
+
+
+@asynccontextmanager
+async def _running(application: Any, listener: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
+    server = _Server(server_configuration(application, Settings(), loop="none", **options))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:
+                if task.done():
+                    await task
+                await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(task, 15)
+
+
+async def greet(connection: ClientConnection, key: str) -> None:
+    """Initialise a socket with a key."""
+    payload = {"Authorization": f"Bearer {key}"}
+    await connection.send(orjson.dumps({"type": "connection_init", "payload": payload}).decode())
+    assert orjson.loads(await connection.recv()) == {"type": "connection_ack"}

@@ -1,0 +1,77 @@
+"""The web application: what is served where, and what it runs on."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from web.graphql.http import serve_request
+from web.graphql.media_types import wants_page
+from web.graphql.websocket import serve_socket
+from web.health import answer_alive, answer_ready
+from web.parts import STATE_KEY, Parts, parts_in, parts_of
+from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
+from web.sign_in import show_sign_in, submit_sign_in, submit_sign_out
+
+
+def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> Starlette:
+    """The application, its parts opened when the server starts and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_application: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with open_parts() as parts:
+            yield {STATE_KEY: parts}
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/graphql", _GraphQL()),
+            WebSocketRoute("/graphql", _GraphQL()),
+            Route("/sign-in", show_sign_in, methods=["GET"]),
+            Route("/sign-in", submit_sign_in, methods=["POST"]),
+            Route("/sign-out", submit_sign_out, methods=["POST"]),
+            Route("/healthz", _alive, methods=["GET"]),
+            Route("/readyz", _ready, methods=["GET"]),
+            Route("/metrics", _metrics, methods=["GET"]),
+            Mount(ASSETS_PATH, PlaygroundAssets()),
+        ],
+    )
+
+
+class _GraphQL:
+    """`/graphql`: the API for programs, the playground for people who open it in a browser."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = parts_in(scope).graphql
+        if scope["type"] == "websocket":
+            await serve_socket(service, scope, receive, send)
+            return
+        request = Request(scope, receive)
+        if _is_visit(request):
+            page = await show_playground(request)
+            await page(scope, receive, send)
+        else:
+            await serve_request(service, scope, receive, send)
+
+
+def _is_visit(request: Request) -> bool:
+    is_query = "query" in request.query_params
+    return request.method == "GET" and wants_page(request.headers.get("accept")) and not is_query
+
+
+async def _alive(_request: Request) -> Response:
+    return answer_alive()
+
+
+async def _ready(request: Request) -> Response:
+    return await answer_ready(parts_of(request).checks)
+
+
+async def _metrics(request: Request) -> Response:
+    text = await parts_of(request).metrics()
+    return Response(text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

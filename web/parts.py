@@ -1,0 +1,38 @@
+"""What the web application is made of while it runs, and how an endpoint reaches it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from commandcenter.database import Database
+from web.graphql.service import GraphQLService
+from web.health import Check
+
+STATE_KEY = "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a running web application.
+
+    `metrics` gives the text of `/metrics`; `is_secure` says that people reach us by HTTPS only.
+    """
+
+    database: Database
+    graphql: GraphQLService
+    checks: dict[str, Check]
+    metrics: Callable[[], Awaitable[bytes]]
+    is_secure: bool = False
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the application that serves a request."""
+    return parts_in(connection.scope)
+
+
+def parts_in(scope: Scope) -> Parts:
+    """The parts of the application that an ASGI scope belongs to."""
+    return cast("Parts", scope["state"][STATE_KEY])
