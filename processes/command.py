@@ -63,8 +63,7 @@ def worker() -> None:
     """Run one worker: forks, schedules, webhooks."""
     from processes.worker import serve_worker
 
-    _ready_to_serve("worker")
-    serve_worker()
+    serve_worker(_ready_to_serve("worker"))
 
 
 @commands.command()

@@ -51,5 +51,5 @@ def configure_logging(process: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Each request and each job would be a line; what matters of them is logged by us.
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "arq.jobs"):
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "arq.worker"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,10 +1,10 @@
 """`commandcenter web`: the web process."""
 
 import uvicorn
-from web.application import create_application
-from web.server import server_configuration
 
 from commandcenter.settings import Settings
+from web.application import create_application
+from web.server import server_configuration
 
 
 def serve_web(settings: Settings) -> None:

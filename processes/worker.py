@@ -1,4 +1,4 @@
-"""`commandcenter worker`: an arq worker with the jobs of `workers.settings`."""
+"""`commandcenter worker`: an arq worker with the jobs and schedules of `workers.settings`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,22 +7,23 @@ from typing import Any
 
 import uvloop
 from arq.worker import create_worker
-from workers.settings import WorkerSettings
 
+from commandcenter.settings import Settings
 from processes.readiness import announce
+from workers.settings import worker_settings
 
 StartUp = Callable[[dict[Any, Any]], Awaitable[None]]
 
 
-def serve_worker() -> None:
+def serve_worker(settings: Settings) -> None:
     """Work until a signal asks to stop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_work())
+        runner.run(_work(settings))
 
 
-async def _work() -> None:
-    start_up = getattr(WorkerSettings, "on_startup", None)
-    worker = create_worker(WorkerSettings, on_startup=_then_say_ready(start_up))
+async def _work(settings: Settings) -> None:
+    options = worker_settings(settings)
+    worker = create_worker(options, on_startup=_then_say_ready(options["on_startup"]))
     try:
         # arq stops by cancelling itself.
         with suppress(asyncio.CancelledError):
@@ -31,10 +32,9 @@ async def _work() -> None:
         await worker.close()
 
 
-def _then_say_ready(start_up: StartUp | None) -> StartUp:
+def _then_say_ready(start_up: StartUp) -> StartUp:
     async def started(context: dict[Any, Any]) -> None:
-        if start_up:
-            await start_up(context)
+        await start_up(context)
         announce()
 
     return started
