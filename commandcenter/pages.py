@@ -56,7 +56,7 @@ class Page(Generic[Item]):
 
 async def read_page(
     session: AsyncSession,
-    matching: Select[tuple[Item]],
+    matching: Select[Item],
     key: InstrumentedAttribute[UUID],
     request: PageRequest,
     *,

@@ -11,6 +11,7 @@ from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
 from commandcenter.logs.recorder import LogRecorder
 from commandcenter.measurements import Measurements
+from commandcenter.providers.accounts import accounts_from
 from commandcenter.providers.registry import Providers
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
@@ -61,7 +62,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         measurements = Measurements(settings.redis_url)
         measurements.start()
         stack.push_async_callback(measurements.close)
-        providers = Providers.from_settings(settings)
+        providers = Providers(accounts_from(settings))
         recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))
         background = BackgroundTasks()
         stack.push_async_callback(background.stop, _STOP_GRACE_SECONDS)

@@ -4,32 +4,21 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from processes.child_output import Output, OutputPipe
 from processes.errors import StartError
 from processes.identity import Identity
 
-LAST_LINES = 30
-_READ_BYTES = 65_536
-_LONGEST_LINE_BYTES = 2_000
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.2
 _HURRY_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Output(Protocol):
-    """Where a child's output goes."""
-
-    def write(self, data: bytes) -> None:
-        """Take some bytes, not necessarily whole lines."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +52,12 @@ class Child:
         self.plan = plan
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
-        self._copying: asyncio.Task[None] | None = None
-        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._pipe: OutputPipe | None = None
 
     @property
     def process_id(self) -> int:
         """The process id; only after `start`."""
         return self._started.pid
-
-    @property
-    def last_lines(self) -> Sequence[str]:
-        """The end of its output."""
-        return tuple(self._last_lines)
 
     async def start(self) -> None:
         """Start the process; it gets its stop signal when we die, so that it does not outlive us."""
@@ -86,14 +69,14 @@ class Child:
             if os.getppid() != parent:
                 os._exit(1)
 
-        self._last_lines.clear()
+        self._pipe = pipe = OutputPipe(self._output)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *plan.command,
                 env=dict(plan.environment),
                 cwd=plan.working_directory,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=pipe.writing,
                 stderr=asyncio.subprocess.STDOUT,
                 # A Ctrl-C in the terminal is for us: we stop the children in order.
                 start_new_session=True,
@@ -104,7 +87,8 @@ class Child:
             )
         except OSError as error:
             raise ChildFailedError(f"{plan.name} could not be started: {error}.") from error
-        self._copying = asyncio.create_task(self._copy_output(self._process))
+        finally:
+            pipe.handed_over()
 
     async def wait_until_ready(self) -> None:
         """Wait until the process is ready; or raise `ChildFailedError` with its last lines."""
@@ -125,9 +109,8 @@ class Child:
     async def ended(self) -> int:
         """Wait for its end and return the exit code, negative for a signal."""
         code = await self._started.wait()
-        if self._copying:
-            # Its own children may still hold the pipe: their output is not worth waiting for.
-            await asyncio.wait([self._copying], timeout=1)
+        if self._pipe:
+            self._pipe.close()
         return code
 
     async def stop(self, hurry: asyncio.Event) -> int | None:
@@ -142,8 +125,6 @@ class Child:
                     self._kill_group()
         code = await self.ended()
         self._kill_group()
-        if self._copying:
-            self._copying.cancel()
         return code
 
     async def _ends_within(self, seconds: float, hurry: asyncio.Event) -> bool:
@@ -165,17 +146,9 @@ class Child:
             os.killpg(self._started.pid, signal.SIGKILL)
 
     def _failure(self, what: str) -> ChildFailedError:
-        lines = "".join(f"\n  | {line}" for line in self._last_lines) or " It said nothing."
+        last_lines = self._pipe.last_lines if self._pipe else ()
+        lines = "".join(f"\n  | {line}" for line in last_lines) or " It said nothing."
         return ChildFailedError(f"{self.plan.name} {what}.{lines}")
-
-    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - we asked for a pipe
-        unfinished = b""
-        while data := await process.stdout.read(_READ_BYTES):
-            self._output.write(data)
-            *lines, unfinished = (unfinished + data).split(b"\n")
-            unfinished = unfinished[-_LONGEST_LINE_BYTES:]
-            self._last_lines.extend(line[:_LONGEST_LINE_BYTES].decode(errors="replace") for line in lines)
 
     @property
     def _started(self) -> asyncio.subprocess.Process:

@@ -22,7 +22,7 @@ class ExecutionSelection:
     statuses: Sequence[ExecutionStatus] | None = None
 
 
-def select_executions(scope: Scope, selection: ExecutionSelection) -> Select[tuple[Execution]]:
+def select_executions(scope: Scope, selection: ExecutionSelection) -> Select[Execution]:
     """The query for a project's executions, narrowed by `selection`."""
     query = select(Execution).where(Execution.project_id == scope.project_id)
     if selection.sandbox_id is not None:

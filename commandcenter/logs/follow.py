@@ -52,9 +52,10 @@ async def follow_execution(
             chunks, execution = await _read(services, scope, execution_id, position)
             for batch in execution_batches(chunks):
                 yield batch
+            if chunks:
                 position = chunks[-1].sequence
-            if position < execution.last_sequence and chunks:
-                continue
+                if position < execution.last_sequence:
+                    continue
             if execution.has_ended:
                 yield LogBatch((), encode_execution_cursor(execution_id, position), ended=True)
                 return

@@ -157,7 +157,6 @@ async def _start(
     services: Services, scope: Scope, provider: Provider, sandbox: Sandbox, request: CreateSandbox
 ) -> Sandbox:
     """Ask the provider, and record what came of it."""
-    labels = {"provider": provider.name}
     try:
         made = await provider.create(
             template=sandbox.template,
@@ -169,10 +168,10 @@ async def _start(
             idempotency_key=str(sandbox.id),
         )
     except DomainError as error:
-        services.measurements.count("sandbox_error_total", kind=error.code.lower(), **labels)
+        services.measurements.count("sandbox_error_total", kind=error.code.lower(), provider=provider.name)
         await _record_failure(services, scope, sandbox, error)
         raise
-    services.measurements.count("sandbox_spawn_total", **labels)
+    services.measurements.count("sandbox_spawn_total", provider=provider.name)
     return await _record_start(services, scope, provider, sandbox, made)
 
 

@@ -29,7 +29,7 @@ async def extend_sandbox(services: Services, scope: Scope, sandbox_id: UUID, ttl
     _require_within_ceiling(sandbox, project, ttl_seconds)
     await services.providers.get(sandbox.provider).set_ttl(sandbox.provider_sandbox_id, ttl_seconds)
     async with services.database.transaction(scope.project_id) as session:
-        extended = await session.scalar(
+        extended: Sandbox | None = await session.scalar(
             update(Sandbox)
             .where(Sandbox.id == sandbox_id, Sandbox.status == SandboxStatus.RUNNING)
             .values(expires_at=now() + timedelta(seconds=ttl_seconds))

@@ -25,7 +25,7 @@ class SandboxSelection:
     metadata_contains: dict[str, object] | None = None
 
 
-def select_sandboxes(scope: Scope, selection: SandboxSelection) -> Select[tuple[Sandbox]]:
+def select_sandboxes(scope: Scope, selection: SandboxSelection) -> Select[Sandbox]:
     """The query for a project's sandboxes, narrowed by `selection`."""
     query = select(Sandbox).where(Sandbox.project_id == scope.project_id)
     if selection.statuses:

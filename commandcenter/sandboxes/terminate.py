@@ -68,7 +68,7 @@ async def _record_wish(
 ) -> Sandbox:
     """Write down that the sandbox shall end, and why; the first reason stands."""
     async with services.database.transaction(scope.project_id) as session:
-        wished = await session.scalar(
+        wished: Sandbox | None = await session.scalar(
             update(Sandbox)
             .where(
                 Sandbox.id == sandbox_id,
@@ -94,7 +94,7 @@ async def _record_wish(
 
 async def _record_delay(services: Services, scope: Scope, sandbox: Sandbox, error: DomainError) -> Sandbox:
     async with services.database.transaction(scope.project_id) as session:
-        delayed = await session.scalar(
+        delayed: Sandbox | None = await session.scalar(
             update(Sandbox)
             .where(Sandbox.id == sandbox.id, Sandbox.status != SandboxStatus.TERMINATED)
             .values(status_reason=f"It is to end, and is tried again until it does: {error.message}")

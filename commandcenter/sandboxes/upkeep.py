@@ -49,7 +49,7 @@ async def _expire(services: Services, sandbox: Sandbox) -> None:
         await terminate_sandbox(services, scope, sandbox.id, TerminationReason.TTL)
 
 
-async def _read(services: Services, query: Select[tuple[Sandbox]]) -> Sequence[Sandbox]:
+async def _read(services: Services, query: Select[Sandbox]) -> Sequence[Sandbox]:
     async with services.database.system_transaction() as session:
         return list(await session.scalars(query.limit(_MOST_AT_ONCE)))
 
@@ -62,7 +62,7 @@ async def _guarded(work: Awaitable[object], sandbox: Sandbox) -> None:
         _log.warning("upkeep.failed", sandbox_id=str(sandbox.id), error=error.message)
 
 
-def _expired() -> Select[tuple[Sandbox]]:
+def _expired() -> Select[Sandbox]:
     return select(Sandbox).where(
         Sandbox.status == SandboxStatus.RUNNING,
         Sandbox.expires_at <= now(),
@@ -70,7 +70,7 @@ def _expired() -> Select[tuple[Sandbox]]:
     )
 
 
-def _idle() -> Select[tuple[Sandbox]]:
+def _idle() -> Select[Sandbox]:
     busy = exists().where(Execution.sandbox_id == Sandbox.id, Execution.status.not_in(ENDED))
     idle_since = Sandbox.last_activity_at + Sandbox.idle_timeout_seconds * timedelta(seconds=1)
     return select(Sandbox).where(
@@ -82,7 +82,7 @@ def _idle() -> Select[tuple[Sandbox]]:
     )
 
 
-def _unfinished_ends() -> Select[tuple[Sandbox]]:
+def _unfinished_ends() -> Select[Sandbox]:
     """Ends that were wished for a while ago and have not come: their process died, or the provider failed."""
     return select(Sandbox).where(
         Sandbox.status != SandboxStatus.TERMINATED,

@@ -1,0 +1,123 @@
+"""Reading a running execution to its end: every byte to the recorder, then the end that was seen."""
+
+import structlog
+
+from commandcenter.access.scope import Scope
+from commandcenter.errors import DomainError
+from commandcenter.executions.changes import announce_execution, change_execution
+from commandcenter.executions.records import Execution
+from commandcenter.executions.states import ExecutionStatus
+from commandcenter.logs.pending import OwnershipLostError, PendingOutput
+from commandcenter.logs.records import LogStream
+from commandcenter.providers.endings import Ended
+from commandcenter.providers.errors import OutputInterruptedError, ProviderSandboxGoneError
+from commandcenter.providers.output import RunningProcess
+from commandcenter.providers.process_groups import cancel
+from commandcenter.sandboxes.attachments import attach
+from commandcenter.sandboxes.records import Sandbox
+from commandcenter.services import Services
+
+_log = structlog.get_logger()
+
+_STREAMS = {"stdout": LogStream.STDOUT, "stderr": LogStream.STDERR, "pty": LogStream.PTY}
+
+
+async def run_execution(
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+) -> None:
+    """Read a process until its end is seen, or can't be seen any more; record both."""
+    pending = PendingOutput(
+        project_id=execution.project_id,
+        sandbox_id=execution.sandbox_id,
+        execution_id=execution.id,
+        execution_number=execution.number,
+    )
+    try:
+        try:
+            async with process:
+                end = await _read(services, process, pending)
+        except OutputInterruptedError as interrupted:
+            await _record_loss(services, scope, execution, pending, interrupted)
+            await _end_unread(services, sandbox, process)
+            return
+        await services.recorder.drain(pending)
+        await _record_end(services, scope, sandbox, execution, end)
+    except OwnershipLostError:
+        _log.info("execution.owned_by_another", execution_id=str(execution.id))
+
+
+async def _read(services: Services, process: RunningProcess, pending: PendingOutput) -> Ended:
+    async for event in process:
+        if isinstance(event, Ended):
+            return event
+        await pending.wait_for_room()
+        pending.add(_STREAMS[event.stream], event.data)
+        services.recorder.notice(pending)
+    raise OutputInterruptedError("The output ended without the process's end.")
+
+
+async def _record_end(
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, end: Ended
+) -> None:
+    async with services.database.transaction(scope.project_id) as session:
+        current = await session.get(Execution, execution.id)
+        cancelled = current is not None and current.cancel_requested_at is not None
+        ended = await change_execution(
+            session,
+            scope,
+            execution.id,
+            _status(end, cancelled=cancelled),
+            exit_code=end.exit_code,
+            signal=end.signal,
+            status_reason=end.error,
+        )
+    if ended is None:
+        return
+    announce_execution(services.signals, ended)
+    if ended.duration_ms is not None:
+        services.measurements.observe_duration(
+            "sandbox_execution_duration_seconds",
+            ended.duration_ms / 1000,
+            provider=sandbox.provider,
+            status=ended.status.lower(),
+        )
+
+
+def _status(end: Ended, *, cancelled: bool) -> ExecutionStatus:
+    if end.timed_out:
+        return ExecutionStatus.TIMED_OUT
+    if end.exit_code == 0:
+        return ExecutionStatus.SUCCEEDED
+    return ExecutionStatus.CANCELLED if cancelled else ExecutionStatus.FAILED
+
+
+async def _record_loss(
+    services: Services,
+    scope: Scope,
+    execution: Execution,
+    pending: PendingOutput,
+    interrupted: OutputInterruptedError,
+) -> None:
+    """Say outright that output may be missing and that the end was not seen."""
+    stream = LogStream.PTY if execution.is_terminal else LogStream.STDOUT
+    pending.add_gap(stream, interrupted.message)
+    await services.recorder.drain(pending)
+    gone = isinstance(interrupted.reason, ProviderSandboxGoneError)
+    async with services.database.transaction(scope.project_id) as session:
+        lost = await change_execution(
+            session,
+            scope,
+            execution.id,
+            ExecutionStatus.LOST,
+            status_reason="The sandbox ended before the command did." if gone else interrupted.message,
+        )
+    if lost is not None:
+        announce_execution(services.signals, lost)
+
+
+async def _end_unread(services: Services, sandbox: Sandbox, process: RunningProcess) -> None:
+    """A process whose output nobody can read any more must not go on unseen."""
+    try:
+        await cancel(attach(services, sandbox), process.pid)
+    except DomainError as error:
+        _log.info("execution.not_cancelled", pid=process.pid, error=error.message)

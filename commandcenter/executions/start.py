@@ -1,0 +1,234 @@
+"""Starting a command in a sandbox."""
+
+import asyncio
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from commandcenter.access.scope import Role, Scope
+from commandcenter.clock import now
+from commandcenter.errors import DomainError, InvalidError
+from commandcenter.events.actions import record_event
+from commandcenter.executions.changes import announce_execution, change_execution
+from commandcenter.executions.leases import LEASE
+from commandcenter.executions.records import Execution
+from commandcenter.executions.run import run_execution
+from commandcenter.executions.states import ExecutionStatus
+from commandcenter.executions.wait import wait_until_ended
+from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
+from commandcenter.identifiers import new_id
+from commandcenter.providers import processes
+from commandcenter.providers.errors import ProviderUnavailableError
+from commandcenter.providers.output import RunningProcess
+from commandcenter.providers.processes import PtySize
+from commandcenter.sandboxes.attachments import attach
+from commandcenter.sandboxes.errors import SandboxStateError
+from commandcenter.sandboxes.queries import get_sandbox
+from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.states import SandboxStatus
+from commandcenter.services import Services
+
+LONGEST_COMMAND = 131_071
+LONGEST_TIMEOUT_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class StartExecution:
+    """A command for a sandbox; None: the sandbox's default. `terminal` runs it, or a shell, in a terminal."""
+
+    command: str
+    cwd: str | None = None
+    user: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    timeout_seconds: int | None = None
+    stdin: bool = False
+    terminal: PtySize | None = None
+    idempotency_key: str | None = None
+
+
+async def execute_command(
+    services: Services, scope: Scope, sandbox_id: UUID, request: StartExecution, *, wait: bool = False
+) -> Execution:
+    """Start a command; answers with the running execution, or with `wait` with the ended one.
+
+    After a typed error nothing has changed, but where the provider's outcome is not known: then the
+    execution is kept as FAILED or LOST, and says so.
+    """
+    scope.require(Role.OPERATOR)
+    _require_valid(request)
+    execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
+    if sandbox is not None:
+        # Shielded: a caller that goes away must not leave a process that nobody reads.
+        execution = await asyncio.shield(
+            services.background.start(_start(services, scope, sandbox, execution, request), "start-execution")
+        )
+    if wait:
+        return await wait_until_ended(services, scope, execution)
+    return execution
+
+
+def _require_valid(request: StartExecution) -> None:
+    require_valid_key(request.idempotency_key)
+    if request.terminal is None and not request.command.strip():
+        raise InvalidError("Give a command to run.", ("command",))
+    if "\0" in request.command or len(request.command.encode()) > LONGEST_COMMAND:
+        raise InvalidError(
+            f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
+            ("command",),
+        )
+    if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
+        raise InvalidError(
+            f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
+        )
+
+
+async def _record_intent(
+    services: Services, scope: Scope, sandbox_id: UUID, request: StartExecution
+) -> tuple[Execution, Sandbox | None]:
+    """The row of the new execution with its sandbox, or the one that the idempotency key stands for."""
+    wanted = fingerprint(request)
+    try:
+        async with services.database.transaction(scope.project_id) as session:
+            existing = await _find_by_key(session, scope, request.idempotency_key)
+            if existing is None:
+                return await _insert(session, services, scope, sandbox_id, request, wanted)
+    except IntegrityError:
+        async with services.database.transaction(scope.project_id) as session:
+            existing = await _find_by_key(session, scope, request.idempotency_key)
+        if existing is None:
+            raise
+    require_same_request(existing.request_fingerprint, wanted)
+    return existing, None
+
+
+async def _find_by_key(session: AsyncSession, scope: Scope, key: str | None) -> Execution | None:
+    if key is None:
+        return None
+    return await session.scalar(
+        select(Execution).where(Execution.project_id == scope.project_id, Execution.idempotency_key == key)
+    )
+
+
+async def _insert(
+    session: AsyncSession,
+    services: Services,
+    scope: Scope,
+    sandbox_id: UUID,
+    request: StartExecution,
+    wanted: str,
+) -> tuple[Execution, Sandbox]:
+    # Under the sandbox's row lock until the commit, so that numbers follow the order of commits.
+    sandbox = await session.scalar(
+        update(Sandbox)
+        .where(
+            Sandbox.id == sandbox_id,
+            Sandbox.project_id == scope.project_id,
+            Sandbox.status == SandboxStatus.RUNNING,
+            Sandbox.termination_requested_at.is_(None),
+        )
+        .values(execution_count=Sandbox.execution_count + 1, last_activity_at=now())
+        .returning(Sandbox)
+    )
+    if sandbox is None:
+        raise SandboxStateError(await get_sandbox(session, scope, sandbox_id), SandboxStatus.RUNNING)
+    execution = Execution(
+        id=new_id(),
+        project_id=scope.project_id,
+        sandbox_id=sandbox.id,
+        incarnation=sandbox.incarnation,
+        number=sandbox.execution_count,
+        command=request.command,
+        cwd=request.cwd,
+        user=request.user,
+        status=ExecutionStatus.QUEUED,
+        has_stdin=request.stdin,
+        is_terminal=request.terminal is not None,
+        timeout_seconds=request.timeout_seconds,
+        owner=services.process_id,
+        lease_until=now() + LEASE,
+        idempotency_key=request.idempotency_key,
+        request_fingerprint=wanted,
+        created_by=scope.actor,
+        created_at=now(),
+        last_sequence=0,
+        stdout_bytes=0,
+        stderr_bytes=0,
+        terminal_bytes=0,
+    )
+    session.add(execution)
+    record_event(session, scope, "execution.requested", execution.id, sandbox_id=sandbox.id)
+    return execution, sandbox
+
+
+async def _start(
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, request: StartExecution
+) -> Execution:
+    """Start the process, and begin to read it."""
+    try:
+        process = await processes.start(
+            attach(services, sandbox),
+            command=request.command or None,
+            cwd=request.cwd,
+            envs=request.environment,
+            user=request.user,
+            stdin=request.stdin,
+            pty=request.terminal,
+            timeout_seconds=request.timeout_seconds,
+            tag=str(execution.id),
+        )
+    except DomainError as error:
+        await _record_failure(services, scope, execution, error)
+        raise
+    return await _record_start(services, scope, sandbox, execution, process)
+
+
+async def _record_start(
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+) -> Execution:
+    async with services.database.transaction(scope.project_id) as session:
+        started = await change_execution(
+            session,
+            scope,
+            execution.id,
+            ExecutionStatus.RUNNING,
+            pid=process.pid,
+            started_at=now(),
+            lease_until=now() + LEASE,
+        )
+    # Read also what is not ours to record any more: the process must not be left waiting for a reader.
+    services.background.start(
+        run_execution(services, scope, sandbox, started or execution, process), "run-execution"
+    )
+    if started is None:
+        return execution
+    announce_execution(services.signals, started)
+    return started
+
+
+async def _record_failure(services: Services, scope: Scope, execution: Execution, error: DomainError) -> None:
+    """Take the intent back where nothing was started; say LOST where that is not known."""
+    async with services.database.transaction(scope.project_id) as session:
+        if isinstance(error, ProviderUnavailableError):
+            await change_execution(
+                session,
+                scope,
+                execution.id,
+                ExecutionStatus.LOST,
+                status_reason=f"Whether it was started is not known: {error.message}",
+                idempotency_key=None,
+            )
+        else:
+            await session.execute(delete(Execution).where(Execution.id == execution.id))
+            record_event(
+                session,
+                scope,
+                "execution.refused",
+                execution.id,
+                sandbox_id=execution.sandbox_id,
+                code=error.code,
+                message=error.message,
+            )
+    announce_execution(services.signals, execution)

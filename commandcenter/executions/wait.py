@@ -1,0 +1,23 @@
+"""Waiting for an execution's end, whichever process reads it."""
+
+from commandcenter.access.scope import Scope
+from commandcenter.executions.queries import get_execution
+from commandcenter.executions.records import Execution
+from commandcenter.services import Services
+from commandcenter.signals import execution_topic
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+async def wait_until_ended(services: Services, scope: Scope, execution: Execution) -> Execution:
+    """The execution once it has ended. Bounded by the execution's own timeout and its sandbox's life."""
+    with services.signals.listen(execution_topic(execution.sandbox_id)) as listener:
+        while True:
+            async with services.database.transaction(scope.project_id) as session:
+                current = await get_execution(session, scope, execution.id)
+            if current.has_ended:
+                return current
+            while True:
+                signals = await listener.wait(_LOOK_AGAIN_SECONDS)
+                if signals is None or any(payload == str(execution.id) for _, payload in signals):
+                    break

@@ -1,0 +1,39 @@
+"""Errors as E2B's control plane tells them: a status, and `{"code", "message"}`."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from runtime.host.errors import (
+    HostError,
+    InvalidSandboxRequestError,
+    MachineUnfitError,
+    SandboxConflictError,
+    SandboxGoneError,
+    SandboxLimitError,
+    SandboxNotFoundError,
+    TemplateNotFoundError,
+)
+
+STATUS_BY_ERROR: dict[type[HostError], int] = {
+    InvalidSandboxRequestError: HTTPStatus.BAD_REQUEST,
+    SandboxNotFoundError: HTTPStatus.NOT_FOUND,
+    TemplateNotFoundError: HTTPStatus.NOT_FOUND,
+    SandboxConflictError: HTTPStatus.CONFLICT,
+    SandboxLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    SandboxGoneError: HTTPStatus.SERVICE_UNAVAILABLE,
+    MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def refusal(status: int, message: str) -> Response:
+    """An error's response. Its client must not try again by itself: a second try would do no better."""
+    headers = {"Should-Retry": "false"}
+    return JSONResponse({"code": int(status), "message": message}, status, headers=headers)
+
+
+async def answer_host_error(_: Request, error: Exception) -> Response:
+    """Starlette's handler for the host's errors."""
+    status = next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
+    return refusal(status, str(error))

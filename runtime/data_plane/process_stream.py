@@ -1,0 +1,79 @@
+"""A process's events on a stream: its start, its output while it comes, and how it ended."""
+
+import asyncio
+
+from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
+from runtime.data_plane.process_events import data_event, end_event, keepalive_event, start_event
+from runtime.host.process import Attachment
+
+DATA_AT_ONCE = 1 << 16
+KEEPALIVE_SECONDS = 90
+
+
+class _Client:
+    """Whether the client is still there, and when it next wants a sign of life."""
+
+    def __init__(self, call: Call, attachment: Attachment) -> None:
+        self.gone = False
+        self.keepalive_due = False
+        self._call = call
+        self._attachment = attachment
+        self._loop = asyncio.get_running_loop()
+        self._interval = _keepalive_interval(call)
+        self._watch = self._loop.create_task(self._notice_departure())
+        self._timer = self._loop.call_later(self._interval, self._keepalive)
+
+    def close(self) -> None:
+        self._watch.cancel()
+        self._timer.cancel()
+
+    async def _notice_departure(self) -> None:
+        while (await self._call.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._attachment.wake()
+
+    def _keepalive(self) -> None:
+        self.keepalive_due = True
+        self._timer = self._loop.call_later(self._interval, self._keepalive)
+        self._attachment.wake()
+
+
+async def stream_events(call: Call, attachment: Attachment) -> None:
+    """Stream until the process has ended, its deadline has passed, or the client has gone."""
+    client = _Client(call, attachment)
+    try:
+        await call.begin_stream()
+        await call.send_part(start_event(call, attachment.process.pid))
+        await _stream_output(call, attachment, client)
+    finally:
+        client.close()
+        attachment.close()
+
+
+async def _stream_output(call: Call, attachment: Attachment, client: _Client) -> None:
+    process = attachment.process
+    while not client.gone:
+        if process.lost:
+            raise StreamAbortedError("the sandbox ended before the process was seen to end")
+        if attachment.expired:
+            await call.end_stream(ConnectError("deadline_exceeded", "context deadline exceeded"))
+            return
+        if client.keepalive_due:
+            client.keepalive_due = False
+            await call.send_part(keepalive_event(call))
+        taken = attachment.take(DATA_AT_ONCE)
+        if taken is not None:
+            await call.send_part(data_event(call, *taken))
+            attachment.taken()
+        elif process.ending is not None:
+            await call.send_part(end_event(call, process.ending))
+            await call.end_stream()
+            return
+        else:
+            await attachment.wait()
+
+
+def _keepalive_interval(call: Call) -> int:
+    asked = call.headers.get(b"keepalive-ping-interval", b"")
+    return max(1, int(asked)) if asked.isdigit() and len(asked) < 6 else KEEPALIVE_SECONDS

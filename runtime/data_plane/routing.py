@@ -1,0 +1,90 @@
+"""Find the live sandbox that a request is for, check its token, and hand it to a service.
+
+A service is an ASGI application. It finds the sandbox by `sandbox_of(scope)`.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runtime.host.record import SandboxRecord
+from runtime.host.sandbox import Sandbox
+from runtime.host.sandbox_host import SandboxHost
+
+ENVD_PORT = 49983
+HOST_PATTERN = re.compile(rb"(\d{1,5})-([a-z0-9]+)\.")
+SCOPE_KEY = "runtime.sandbox"
+# A health check asks for no token; /files checks signatures by itself.
+OPEN_PATHS = ("/health", "/files")
+
+
+def sandbox_of(scope: Scope) -> Sandbox:
+    """The sandbox that a request was routed to."""
+    sandbox: Sandbox = scope[SCOPE_KEY]
+    return sandbox
+
+
+def target_of(scope: Scope) -> tuple[int, str] | None:
+    """The port and sandbox id that a request names, in headers or in its host name."""
+    headers = dict(scope["headers"])
+    sandbox_id = headers.get(b"e2b-sandbox-id")
+    if sandbox_id is not None:
+        port = headers.get(b"e2b-sandbox-port", b"%d" % ENVD_PORT)
+        return (int(port) if port.isdigit() and len(port) < 6 else 0), sandbox_id.decode("latin-1")
+    match = HOST_PATTERN.match(headers.get(b"host", b""))
+    return (int(match[1]), match[2].decode()) if match else None
+
+
+class DataPlane:
+    """Routes by path prefix to services, for requests that name a sandbox that runs."""
+
+    def __init__(self, host: SandboxHost, services: Mapping[str, ASGIApp]) -> None:
+        self._host = host
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        target = target_of(scope)
+        sandbox_id = target[1] if target else ""
+        sandbox = self._host.live(sandbox_id)
+        if sandbox is None:
+            await answer_json(send, 502, not_found(sandbox_id))
+            return
+        path: str = scope["path"]
+        if path not in OPEN_PATHS and not token_matches(scope, sandbox.record):
+            message = (
+                "unauthorized access, please provide a valid access token or method signing if supported"
+            )
+            await answer_json(send, 401, {"code": 401, "message": message})
+            return
+        for prefix, service in self._services.items():
+            if path.startswith(prefix):
+                scope[SCOPE_KEY] = sandbox
+                await service(scope, receive, send)
+                return
+        await answer_json(send, 404, {"code": 404, "message": f"no service at {path}"})
+
+
+def token_matches(scope: Scope, record: SandboxRecord) -> bool:
+    """Whether the request bears the sandbox's access token, where it has one."""
+    if record.access_token is None:
+        return True
+    given: bytes = dict(scope["headers"]).get(b"x-access-token", b"")
+    return secrets.compare_digest(given, record.access_token.encode())
+
+
+def not_found(sandbox_id: str) -> dict[str, Any]:
+    """E2B's answer for a sandbox that isn't there, by which its clients know."""
+    return {"sandboxId": sandbox_id, "message": "The sandbox was not found", "code": 502}
+
+
+async def answer_json(send: Send, status: int, body: Any) -> None:
+    """Send a whole JSON response."""
+    encoded = orjson.dumps(body)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(encoded))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": encoded})

@@ -1,0 +1,204 @@
+"""Start a supervisor in its sandbox, and know its pid 1 as the host sees it."""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.host.bubblewrap import Launch, command
+from runtime.host.errors import MachineUnfitError
+from runtime.host.seccomp import filter_program
+from runtime.host.staging import Programs
+
+START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Pid1:
+    """A process as the host knows it, told apart from a later one that got the same number."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+    def is_alive(self) -> bool:
+        """Whether it is still this process that bears the number."""
+        return self.boot_id == boot_id() and start_time_of(self.pid) == self.start_time
+
+    def kill(self) -> None:
+        """End it, and with it every process of its namespace; returns when it is gone."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            if not self.is_alive():
+                return
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], START_SECONDS)
+        finally:
+            os.close(handle)
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A supervisor that was started; `outer` is bubblewrap, which waits for it outside."""
+
+    pid1: Pid1
+    outer: subprocess.Popen[bytes]
+
+
+def boot_id() -> str:
+    """This boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time_of(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None where there is none, or only its corpse."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in b"ZX" else int(fields[19])
+
+
+def launch(
+    programs: Programs,
+    *,
+    home: Path,
+    control_path: Path,
+    user_id: int | None,
+    scratch_bytes: int,
+    shared_memory_bytes: int,
+    lease: int,
+    limits: str,
+) -> Launched:
+    """Start a sandbox's supervisor, listening at `control_path`; blocks for some milliseconds.
+
+    As root, `user_id` is the host user that it runs as: bubblewrap itself never runs as root, since it would
+    then leave /proc/sys writable for the sandbox.
+    """
+    if os.geteuid() == 0 and not user_id:
+        raise MachineUnfitError("A sandbox must not run as root; set RUNTIME_USER_ID_FIRST.")
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(control_path))
+        seccomp = os.memfd_create("seccomp", 0)
+        stack.callback(os.close, seccomp)
+        os.write(seccomp, filter_program())
+        os.lseek(seccomp, 0, os.SEEK_SET)
+        told, information = os.pipe()
+        stack.callback(os.close, told)
+        complaints = stack.enter_context(tempfile.TemporaryFile())
+        arguments = command(
+            programs,
+            Launch(
+                home=home,
+                scratch_bytes=scratch_bytes,
+                shared_memory_bytes=shared_memory_bytes,
+                seccomp=seccomp,
+                information=information,
+                listener=listener.fileno(),
+                lease=lease,
+                limits=limits,
+            ),
+        )
+        try:
+            outer = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                env={},
+                cwd="/",
+                start_new_session=True,
+                pass_fds=(seccomp, information, listener.fileno()),
+                user=user_id,
+                group=user_id,
+                extra_groups=None if user_id is None else [],
+            )
+        finally:
+            os.close(information)
+        pid = _child_pid(told)
+        started = start_time_of(pid) if pid else None
+        if pid is None or started is None:
+            outer.kill()
+            outer.wait()
+            complaints.seek(0)
+            raise MachineUnfitError(explain(complaints.read(4096).decode(errors="replace").strip()))
+        return Launched(Pid1(pid, started, boot_id()), outer)
+
+
+def connect(control_path: Path) -> socket.socket:
+    """A connection to the supervisor that listens there; the socket's file is only ours to open."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        with _short_name(control_path) as name:
+            connection.connect(name)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def explain(complaint: str) -> str:
+    """bubblewrap's complaint, with what to do about it."""
+    advice = "See docs/runtime.md for what a machine needs."
+    if "uid map" in complaint or "Operation not permitted" in complaint or "Permission denied" in complaint:
+        if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
+            advice = "Allow user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        else:
+            advice = (
+                "Allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 and "
+                "user.max_user_namespaces=10000; in a container, its seccomp profile must pass unshare."
+            )
+    elif "No space left" in complaint:
+        advice = "Raise the bound of namespaces: sysctl -w user.max_user_namespaces=10000"
+    return f"A sandbox could not be started: {complaint or 'bubblewrap said nothing'}. {advice}"
+
+
+def _listen(control_path: Path) -> socket.socket:
+    control_path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with _short_name(control_path) as name:
+        listener.bind(name)
+    control_path.chmod(0o600)
+    listener.listen(4)
+    return listener
+
+
+class _short_name:  # noqa: N801
+    """A socket's name through its open folder: an address holds 108 bytes, a path may be longer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> str:
+        self.folder = os.open(self.path.parent, os.O_PATH | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self.folder}/{self.path.name}"
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.folder)
+
+
+def _child_pid(told: int) -> int | None:
+    """Pid 1 as bubblewrap tells it, or None where it ended before."""
+    text = b""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if select.select([told], [], [], 1)[0]:
+            part = os.read(told, 4096)
+            if not part:
+                break
+            text += part
+    try:
+        return int(json.loads(text)["child-pid"])
+    except (ValueError, KeyError):
+        return None

@@ -1,0 +1,77 @@
+"""Where the runtime keeps things on disk, and who may reach them.
+
+`state` holds records and keys, for us alone. `shared` holds what a sandbox's own user must reach: the
+programs and the sandboxes' files. Both are the state directory, unless that lies below a closed folder
+(root's home, say); then `shared` is a folder in /var/lib named after it.
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.host.errors import MachineUnfitError
+
+FALLBACK = Path("/var/lib/commandcenter-runtime")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one runtime; made by `prepare_layout`."""
+
+    state: Path
+    shared: Path
+
+    @property
+    def programs(self) -> Path:
+        """bubblewrap, the programs for inside, and the sandboxes' /etc: readable for everyone."""
+        return self.shared / "programs"
+
+    @property
+    def sandboxes(self) -> Path:
+        """A folder for each sandbox."""
+        return self.shared / "sandboxes"
+
+    @property
+    def key_file(self) -> Path:
+        """The API key that was made here."""
+        return self.state / "api.key"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the runtime that serves from this state."""
+        return self.state / "lock"
+
+
+def prepare_layout(state_directory: Path) -> Layout:
+    """Make the folders, or say why the place can't be used."""
+    state = state_directory.absolute()
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o711)
+        shared = state
+        if os.geteuid() == 0:
+            state.chmod(0o711)
+            if not open_to_others(state):
+                name = hashlib.sha256(bytes(state)).hexdigest()[:12]
+                shared = FALLBACK / name
+                for folder in (FALLBACK, shared):
+                    folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        layout = Layout(state=state, shared=shared)
+        layout.programs.mkdir(exist_ok=True, mode=0o755)
+        layout.sandboxes.mkdir(exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise MachineUnfitError(
+            f"The state directory {state} can't be used ({error}). Set RUNTIME_STATE_DIRECTORY to a place "
+            "that this user may write."
+        ) from error
+    if os.geteuid() == 0 and not open_to_others(shared):
+        raise MachineUnfitError(
+            f"Users other than root can't reach {shared}; open its parent folders (chmod o+x)."
+        )
+    return layout
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether any user can pass through every folder down to this one."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))

@@ -1,0 +1,210 @@
+"""One output stream of a process: read from its pipe into a ring, taken from there by whoever is attached.
+
+The ring lies in a memory file, and the pipe is read straight into it, so that the last part of the stream
+with its offsets outlives this process where the supervisor keeps the file (`kept`).
+Reading pauses while those who are attached have not taken what was read: the process waits, nothing grows.
+"""
+
+import asyncio
+import fcntl
+import mmap
+import os
+from collections.abc import Callable
+
+HEADER = mmap.PAGESIZE
+READ_AT_ONCE = 1 << 18
+LEFTOVER_INTERVAL = 0.1
+LEFTOVER_AT_ONCE = 1 << 20
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class Ring:
+    """The last `capacity` bytes of a stream, addressed by their offset from its beginning."""
+
+    def __init__(self, memory_file: int, capacity: int) -> None:
+        self.memory_file = memory_file
+        self.capacity = capacity
+        self._map = mmap.mmap(memory_file, HEADER + capacity)
+        self._bytes = memoryview(self._map)
+        self.end = min(int.from_bytes(self._map[:8], "little"), 1 << 62)
+
+    @classmethod
+    def create(cls, capacity: int) -> "Ring":
+        """An empty ring; its pages take memory only once they are written."""
+        memory_file = os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.truncate(memory_file, HEADER + capacity)
+        fcntl.fcntl(memory_file, fcntl.F_ADD_SEALS, SEALS)
+        return cls(memory_file, capacity)
+
+    @classmethod
+    def reopen(cls, memory_file: int) -> "Ring":
+        """A ring that a supervisor kept; refused where the file could still shrink below our map."""
+        size = os.fstat(memory_file).st_size
+        if fcntl.fcntl(memory_file, fcntl.F_GET_SEALS) & SEALS != SEALS or size <= HEADER:
+            raise ValueError("not an output ring")
+        return cls(memory_file, size - HEADER)
+
+    @property
+    def start(self) -> int:
+        """The offset of the oldest byte that is still here."""
+        return max(0, self.end - self.capacity)
+
+    def fill(self, descriptor: int, limit: int) -> int:
+        """Read up to `limit` bytes from a descriptor; returns how many, 0 at the end of the stream."""
+        place = self.end % self.capacity
+        room = min(limit, self.capacity - place)
+        count = os.readv(descriptor, [self._bytes[HEADER + place : HEADER + place + room]])
+        self.end += count
+        self._map[:8] = self.end.to_bytes(8, "little")
+        return count
+
+    def view(self, offset: int, limit: int) -> memoryview:
+        """Bytes from an offset on, as many as lie together; valid until the next `fill`."""
+        place = offset % self.capacity
+        count = min(limit, self.end - offset, self.capacity - place)
+        return self._bytes[HEADER + place : HEADER + place + count]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._bytes.release()
+        self._map.close()
+        os.close(self.memory_file)
+
+
+class Cursor:
+    """How far one taker has come in a stream."""
+
+    def __init__(self, stream: "OutputStream", offset: int) -> None:
+        self.stream = stream
+        self.offset = offset
+
+    def take(self, limit: int) -> memoryview:
+        """The next bytes, empty where there are none yet; valid until the event loop runs again."""
+        self.offset = max(self.offset, self.stream.ring.start)
+        part = self.stream.ring.view(self.offset, limit)
+        self.offset += len(part)
+        return part
+
+
+class OutputStream:
+    """A pipe's or terminal's read end, its ring, and the cursors of those who take from it."""
+
+    def __init__(
+        self, name: str, descriptor: int, ring: Ring, *, drop_unattended: bool, changed: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self.ring = ring
+        self.drained = False
+        self._descriptor = descriptor
+        self._drop_unattended = drop_unattended
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._cursors: set[Cursor] = set()
+        self._unattended_from = ring.end
+        self._reading = False
+        self._process_ended = False
+        os.set_blocking(descriptor, False)
+        self.resume()
+
+    def attach(self, offset: int | None = None) -> Cursor:
+        """A cursor at an offset that is still kept, or at what comes next."""
+        begin = self.ring.end if offset is None else min(max(offset, self.ring.start), self.ring.end)
+        cursor = Cursor(self, begin)
+        self._cursors.add(cursor)
+        return cursor
+
+    def detach(self, cursor: Cursor) -> None:
+        """Forget a cursor; the last to go marks from where on nobody has taken."""
+        self._cursors.discard(cursor)
+        if not self._cursors:
+            self._unattended_from = cursor.offset
+        self.resume()
+
+    def resume(self) -> None:
+        """Read on, if there is room: called when something was taken."""
+        if not self._reading and not self.drained and self._room() > 0:
+            self._reading = True
+            self._loop.add_reader(self._descriptor, self._read)
+
+    def process_ended(self) -> None:
+        """The process has ended: the stream ends with what lies in the pipe now.
+
+        Not with the pipe's own end, which a background child may hold off for hours.
+        """
+        self._process_ended = True
+        while not self.drained and self._room() > 0:
+            if not self._read():
+                break
+
+    def close(self) -> None:
+        """Stop reading and give everything back."""
+        self._stop_reading()
+        if not self.drained or self._descriptor >= 0:
+            self._close_descriptor()
+        self.drained = True
+        self.ring.close()
+
+    def _room(self) -> int:
+        """How much may be read: half of the ring is for what was not taken, the rest is for replay."""
+        if self._cursors:
+            taken = min(cursor.offset for cursor in self._cursors)
+        elif self._drop_unattended:
+            return self.ring.capacity
+        else:
+            taken = self._unattended_from
+        # What an ended process left in its pipe always fits, so that its end can be told.
+        window = self.ring.capacity if self._process_ended else self.ring.capacity // 2
+        return window - (self.ring.end - taken)
+
+    def _read(self) -> bool:
+        """Read once; whether there may be more."""
+        room = self._room()
+        if room <= 0:
+            self._stop_reading()
+            return False
+        try:
+            count = self.ring.fill(self._descriptor, min(room, READ_AT_ONCE))
+        except BlockingIOError:
+            if self._process_ended:
+                self._finish(leftover=True)
+            return False
+        except OSError:  # a terminal whose last process ended
+            count = 0
+        if count == 0:
+            self._finish(leftover=False)
+        self._changed()
+        return count > 0
+
+    def _finish(self, *, leftover: bool) -> None:
+        self._stop_reading()
+        self.drained = True
+        if leftover:
+            # A background child still writes: it must neither wait for ever nor get SIGPIPE.
+            self._loop.call_later(LEFTOVER_INTERVAL, self._discard)
+        else:
+            self._close_descriptor()
+        self._changed()
+
+    def _discard(self) -> None:
+        if self._descriptor < 0:
+            return
+        try:
+            if not os.read(self._descriptor, LEFTOVER_AT_ONCE):
+                self._close_descriptor()
+                return
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._close_descriptor()
+            return
+        self._loop.call_later(LEFTOVER_INTERVAL, self._discard)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._descriptor)
+
+    def _close_descriptor(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

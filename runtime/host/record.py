@@ -1,0 +1,82 @@
+"""What is remembered of a sandbox, on disk too, so that a restarted runtime knows it."""
+
+import secrets
+import string
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from runtime.host.launch import Pid1
+
+ID_ALPHABET = string.ascii_lowercase + string.digits
+State = Literal["running", "paused"]
+
+
+def new_sandbox_id() -> str:
+    """An id in E2B's form: `i` and 19 letters or digits, safe in a host name."""
+    return "i" + "".join(secrets.choice(ID_ALPHABET) for _ in range(19))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a sandbox may use."""
+
+    processors: float
+    memory: int
+    processes: int
+    open_files: int
+
+    @property
+    def scratch(self) -> int:
+        """Size of /tmp in bytes: its pages count as memory, so a quarter at most."""
+        return min(self.memory // 4, 1 << 30)
+
+    @property
+    def shared_memory(self) -> int:
+        """Size of /dev/shm in bytes."""
+        return min(self.memory // 8, 1 << 28)
+
+
+@dataclass
+class SandboxRecord:
+    """A sandbox as its maker asked for it and as it stands."""
+
+    id: str
+    template: str
+    limits: Limits
+    started_at: datetime
+    end_at: datetime
+    user_id: int | None
+    access_token: str | None
+    traffic_token: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    auto_pause: bool = False
+    auto_pause_memory: bool = True
+    auto_resume: bool = False
+    allow_internet_access: bool | None = None
+    network: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    timeout: int = 300
+    state: State = "running"
+    pid1: Pid1 | None = None
+    """The supervisor while there is one; a sandbox paused with files only has none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "SandboxRecord":
+        """As it was stored."""
+        pid1 = stored["pid1"]
+        return cls(
+            **stored
+            | {
+                "limits": Limits(**stored["limits"]),
+                "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
+                "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
+                "pid1": None if pid1 is None else Pid1(**pid1),
+            }
+        )

@@ -1,0 +1,64 @@
+"""The runtime's settings: environment variables that begin with `RUNTIME_`."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1 << 20
+
+
+def default_state_directory() -> Path:
+    """A system directory for root, whose home is closed to the sandboxes' users; else one's own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/commandcenter/runtime")
+    return Path.home() / ".local" / "share" / "commandcenter" / "runtime"
+
+
+class RuntimeSettings(BaseSettings):
+    """What can be set; sizes are in bytes and times in seconds unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNTIME_", extra="ignore")
+
+    state_directory: Path = Field(
+        default_factory=default_state_directory, description="Where sandboxes and their files are kept."
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    domain: str | None = Field(
+        None, description="The domain of sandboxes' addresses; by default localhost with the port."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="The key of the control plane; made once and kept in `api.key` where none is given."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+
+    sandbox_limit: int = Field(200, ge=1, description="How many sandboxes may exist at once.")
+    sandbox_processors: float = Field(
+        2.0, gt=0, description="Processor share of a sandbox, in whole processors."
+    )
+    sandbox_memory: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory of a sandbox.")
+    sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
+    sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
+    default_timeout: int = Field(300, ge=0, description="Life of a sandbox that asks for none.")
+    longest_timeout: int = Field(
+        24 * 3600, ge=1, description="The longest life that can be asked for at once."
+    )
+    user_id_first: int = Field(
+        270_000, ge=1000, description="First host user id given to sandboxes (as root)."
+    )
+    user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
+    supervisor_lease: int = Field(
+        900,
+        ge=1,
+        description="How long a sandbox lives on without a runtime, so that a restarted one finds it.",
+    )
+    output_retained: int = Field(
+        MEBIBYTE, ge=256 * 1024, description="How much of each output stream is kept for replay."
+    )
+    unattended_output: Literal["wait", "drop"] = Field(
+        "wait",
+        description="What happens to output that nobody takes: the process waits, or the oldest is dropped.",
+    )

@@ -1,0 +1,1 @@
+"""Programs for working on CommandCenter; the product itself uses none of them."""
