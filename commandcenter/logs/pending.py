@@ -75,7 +75,8 @@ class PendingOutput:
 
     def _append(self, stream: LogStream, data: bytes) -> None:
         last = self._segments[-1] if self._segments else None
-        if last is not None and last.stream is stream and len(last.data) < LARGEST_CHUNK_BYTES:
+        follows_on = last is not None and last.stream is stream and last.gap is None
+        if last is not None and follows_on and len(last.data) < LARGEST_CHUNK_BYTES:
             last.data += data
         else:
             self._segments.append(_Segment(stream, bytearray(data), now()))
