@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from e2b import Sandbox
-from e2b.exceptions import FileNotFoundException
+from e2b.exceptions import FileNotFoundException, SandboxException
 from e2b.sandbox.filesystem.watch_handle import FilesystemEventType
 
 from tests.fixtures.runtime import RunningRuntime
@@ -62,6 +62,17 @@ def test_collected_changes_are_given_once(sandbox: Sandbox) -> None:
     handle.stop()
     with pytest.raises(Exception, match=r"stopped|not found"):
         handle.get_new_events()
+
+
+def test_events_that_nobody_took_are_lost_loudly(sandbox: Sandbox) -> None:
+    sandbox.files.make_dir("flooded")
+    handle = sandbox.files.watch_dir("flooded")
+    sandbox.commands.run("cd flooded && seq 10000 | xargs touch")
+    assert sandbox.files.exists("flooded/10000")
+    assert len(handle.get_new_events()) > 1_000
+    with pytest.raises(SandboxException, match="events were lost"):
+        handle.get_new_events()
+    handle.stop()
 
 
 def test_links_to_files_work_without_a_key(sandbox: Sandbox) -> None:
