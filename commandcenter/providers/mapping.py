@@ -29,7 +29,7 @@ from e2b.exceptions import (
 )
 
 from commandcenter.errors import DomainError
-from commandcenter.providers.answers import answer_behind, retry_after
+from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileExistsInSandboxError,
@@ -191,12 +191,12 @@ def _words(error: Exception) -> str:
 
 def _not_understood(error: Exception, provider: str, subject: Subject) -> DomainError:
     answer = answer_behind(error)
-    if answer is not None and answer.is_error:
-        words = f"HTTP {answer.status_code} {answer.text[:_MOST_WORDS]}"
-        return _from_status(answer.status_code, words, provider, subject, retry_after(answer.headers))
+    if answer is not None and answer.status >= 400:
+        words = f"HTTP {answer.status} {answer.text[:_MOST_WORDS]}"
+        return _from_status(answer.status, words, provider, subject, answer.retry_after_seconds)
     return unavailable(provider, f"an answer that is not understood ({type(error).__name__}: {error})")
 
 
 def _advised_wait(error: Exception) -> float | None:
     answer = answer_behind(error)
-    return retry_after(answer.headers) if answer is not None else None
+    return answer.retry_after_seconds if answer is not None else None
