@@ -55,10 +55,13 @@ async def download(request: Request, agent: FileAgentConnection) -> Response:
     path = request.query_params.get("path", "")
     opened = await _open(agent, path_bytes(path))
     try:
-        return _response(request, agent, path, opened)
+        response = _response(request, agent, path, opened)
+        if isinstance(response, FileResponse) and request.method != "HEAD":
+            await response.begin()
     except BaseException:
         agent.undo(opened.request)
         raise
+    return response
 
 
 def _response(request: Request, agent: FileAgentConnection, path: str, opened: OpenedFile) -> Response:
@@ -157,7 +160,21 @@ class FileResponse(StreamingResponse):
     ) -> None:
         self._agent = agent
         self._opened = opened
-        super().__init__(self._body(part), status, headers, media_type)
+        self._content = self._body(part)
+        super().__init__(self._content, status, headers, media_type)
+
+    async def begin(self) -> None:
+        """Get the first piece, so that what goes wrong until then can still be said; FileOperationError."""
+        first = await anext(self._content, b"")
+        self.body_iterator = self._after(first)
+
+    async def _after(self, first: bytes) -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for chunk in self._content:
+                yield chunk
+        except FileOperationError as error:
+            raise TruncatedDownloadError(error.message) from error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; a client that takes nothing for too long is cut."""
@@ -183,15 +200,17 @@ class FileResponse(StreamingResponse):
             finally:
                 os.close(write_end)
             try:
-                async for chunk in _exactly(read_end, part):
+                left = part.length
+                async for chunk in read_pipe(read_end):
+                    left -= len(chunk)
+                    if left < 0 and not part.gzipped:
+                        break
                     yield chunk
-                (sent,) = await request.answer(LONG_SECONDS)
-            except (FileOperationError, ValueError) as error:
-                raise TruncatedDownloadError(str(error)) from error
+                sent = await request.answer(LONG_SECONDS)
             finally:
                 self._agent.forget(request)
-            if sent != b"%d" % part.length:
-                raise TruncatedDownloadError("the file became shorter while it was read")
+            if sent != [b"%d" % part.length] or (left and not part.gzipped):
+                raise FileOperationError("internal", "the file changed its length while it was read")
         finally:
             os.close(read_end)
 
@@ -199,15 +218,3 @@ class FileResponse(StreamingResponse):
         encoding = b"gzip" if part.gzipped else b""
         numbers = (b"%d" % part.offset, b"%d" % part.length)
         return self._agent.send("send", self._opened.number, *numbers, encoding, pipe=pipe)
-
-
-async def _exactly(pipe: int, part: Part) -> AsyncIterator[bytes]:
-    """What comes through the pipe, which must be as long as was told where it isn't packed."""
-    left = part.length
-    async for chunk in read_pipe(pipe):
-        left -= len(chunk)
-        if left < 0 and not part.gzipped:
-            raise TruncatedDownloadError("the sandbox sent more of the file than there was")
-        yield chunk
-    if left > 0 and not part.gzipped:
-        raise TruncatedDownloadError("the file became shorter while it was read")

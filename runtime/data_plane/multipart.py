@@ -68,7 +68,7 @@ class _Reader:
         self._header_bytes = 0
         self._parts = 0
         try:
-            self._parser = MultipartParser(boundary, self._callbacks())
+            self._parser = MultipartParser(boundary, self._callbacks(), max_header_size=MAX_HEADER_BYTES)
         except FormParserError as error:
             raise FileOperationError("invalid_argument", f"error parsing multipart form: {error}") from None
 

@@ -72,7 +72,7 @@ async def _written_parts(
         if not isinstance(event, PartBegins) or event.name != "file":
             continue
         name = path if path is not None else event.filename
-        if not name:
+        if name is None:
             raise FileOperationError("invalid_argument", "a file's part has no filename to write it to")
         earlier = [entry["path"] for entry in written]
         content = _content(events)
