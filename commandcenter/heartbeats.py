@@ -1,13 +1,21 @@
 """Heartbeats: which worker processes live."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
+import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from commandcenter.clock import now
 
 _KEY = "commandcenter:workers"
 _DEAD_AFTER_SECONDS = 15
+_BEAT_SECONDS = 3.0
+
+_log = structlog.get_logger()
 
 
 class Heartbeats:
@@ -33,3 +41,24 @@ class Heartbeats:
     async def close(self) -> None:
         """Close the connection."""
         await self._redis.aclose()
+
+
+@asynccontextmanager
+async def beating(heartbeats: Heartbeats, process_id: UUID) -> AsyncIterator[None]:
+    """Give signs of life for as long as the block runs."""
+    task = asyncio.create_task(_beat_regularly(heartbeats, process_id), name="heartbeat")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await heartbeats.stop(process_id)
+
+
+async def _beat_regularly(heartbeats: Heartbeats, process_id: UUID) -> None:
+    while True:
+        try:
+            await heartbeats.beat(process_id)
+        except (RedisError, OSError) as error:
+            _log.warning("heartbeat.failed", error=str(error))
+        await asyncio.sleep(_BEAT_SECONDS)

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 from arq.connections import RedisSettings
 from arq.cron import cron
 
+from commandcenter.heartbeats import beating
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
-from workers.upkeep import ROUND_SECONDS, SECONDS_BETWEEN_ROUNDS, keep_sandboxes_up
+from workers.upkeep import (
+    ROUND_SECONDS,
+    SECONDS_BETWEEN_RECONCILIATIONS,
+    SECONDS_BETWEEN_ROUNDS,
+    keep_sandboxes_up,
+    reconcile_providers,
+)
 
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
@@ -19,7 +26,8 @@ _SERVICES_STACK = "services_stack"
 async def open_worker(context: dict[Any, Any]) -> None:
     """Give every job what domain functions work with, as `services` in its context."""
     stack = context[_SERVICES_STACK] = AsyncExitStack()
-    context["services"] = await stack.enter_async_context(open_services(get_settings()))
+    services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
+    await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 
 async def close_worker(context: dict[Any, Any]) -> None:
@@ -38,6 +46,11 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,
+            ),
+            cron(
+                cast("WorkerCoroutine", reconcile_providers),
+                second=set(range(1, 60, SECONDS_BETWEEN_RECONCILIATIONS)),
+                timeout=ROUND_SECONDS,
             ),
         ),
         "on_startup": open_worker,

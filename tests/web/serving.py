@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.database import Database
-from commandcenter.keys.actions import create_key
+from commandcenter.keys.actions import create_key, revoke_key
 from commandcenter.settings import Settings
 from tests.web.small_schema import OperationContext, small_schema
 from web.application import build_application
@@ -27,6 +27,8 @@ from web.live_credentials import LiveCredentials
 from web.parts import Parts
 from web.server import server_configuration
 
+RECHECK_SECONDS = 0.2
+
 
 @dataclass(frozen=True)
 class Site:
@@ -36,7 +38,6 @@ class Site:
     key: str
     project_id: UUID
     database: Database
-    live_credentials: LiveCredentials
     failing_checks: set[str] = field(default_factory=set)
 
     @property
@@ -55,7 +56,7 @@ class Site:
         """A WebSocket to the API that has not said anything yet."""
         return connect(
             f"ws://127.0.0.1:{self.port}/graphql",
-            subprotocols=[Subprotocol(name) for name in subprotocols],
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             max_size=None,
             compression=None,
             proxy=None,
@@ -64,10 +65,18 @@ class Site:
 
     async def new_key(self, role: Role = Role.OPERATOR) -> tuple[UUID, str]:
         """Another key of the project: its id and its secret."""
-        scope = Scope(project_id=self.project_id, role=Role.ADMINISTRATOR, actor="test")
         async with self.database.transaction(self.project_id) as session:
-            key, secret = await create_key(session, scope, name="test", role=role)
+            key, secret = await create_key(session, self._scope, name="test", role=role)
         return key.id, secret
+
+    async def revoke(self, key_id: UUID) -> None:
+        """End a key for good."""
+        async with self.database.transaction(self.project_id) as session:
+            await revoke_key(session, self._scope, key_id)
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope(project_id=self.project_id, role=Role.ADMINISTRATOR, actor="test")
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +100,7 @@ async def serving(
     limits = limits or Limits()
     live_credentials = LiveCredentials(database)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        site = Site(listener.getsockname()[1], key, project_id, database, live_credentials)
+        site = Site(listener.getsockname()[1], key, project_id, database)
         service = GraphQLService(
             schema=small_schema(limits),
             database=database,
@@ -110,7 +119,9 @@ async def serving(
 
         @asynccontextmanager
         async def parts() -> AsyncIterator[Parts]:
+            rechecks = asyncio.create_task(live_credentials.run(lambda _: asyncio.sleep(RECHECK_SECONDS)))
             yield Parts(database, service, {"database": check}, metrics)
+            rechecks.cancel()
 
         async with _running(lambda: build_application(parts), listener, server_options or {}):
             yield site

@@ -107,6 +107,14 @@ class Subscription:
         for number in range(1, to + 1):
             yield number
 
+    @strawberry.subscription(description="Counts without end, slowly.")
+    async def tick(self) -> AsyncGenerator[int, None]:
+        number = 0
+        while True:
+            number += 1
+            yield number
+            await asyncio.sleep(0.2)
+
     @strawberry.subscription(description="Yields once, then waits for ever.")
     async def wait(self, info: Info) -> AsyncGenerator[str, None]:
         OPEN_STREAMS.add(id(info.context))
