@@ -1,46 +1,82 @@
 """Start the runtime: settle its state, then serve until told to stop."""
 
+import logging
+import resource
 import secrets
 import socket
+import sys
 
 import structlog
 import uvicorn
+import uvloop
 
 from runtime.application import Application
+from runtime.data_plane.connect_protocol import StreamAbortedError
+from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
-from runtime.host.sandbox_host import SandboxHost
-from runtime.host.staging import stage
+from runtime.instance import Runtime
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
 
+CONNECTIONS_WAITING = 1024
+IDLE_CONNECTION_SECONDS = 600
+LEAVE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but sandboxes end before it waits for their streams to end."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._runtime.stop()
+        await super().shutdown(sockets)
+
 
 def main() -> None:
-    """Serve with the settings of the environment."""
+    """Serve with the settings of the environment; a machine that can't is told in one line."""
     settings = RuntimeSettings()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level.upper()]
+        )
+    )
+    _raise_open_files()
+    try:
+        uvloop.run(_serve(settings))
+    except (HostError, OSError) as error:
+        sys.exit(f"runtime: {error}")
+
+
+async def _serve(settings: RuntimeSettings) -> None:
     layout = prepare_layout(settings.state_directory)
-    programs = stage(layout)
-    host = SandboxHost(settings, layout, programs)
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
+    runtime = Runtime(settings, layout)
+    await runtime.start()
     application = Application(
-        host,
-        settings,
+        runtime,
         api_key=api_key(settings, layout),
         domain=settings.domain or f"localhost:{port}",
     )
     config = uvicorn.Config(
         application,
-        loop="uvloop",
         http="httptools",
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_level="warning",
         access_log=False,
-        timeout_keep_alive=600,
+        server_header=False,
+        timeout_keep_alive=IDLE_CONNECTION_SECONDS,
+        timeout_graceful_shutdown=LEAVE_SECONDS,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_abort)
+    listener.listen(CONNECTIONS_WAITING)
     log.info("runtime_listening", url=f"http://{address}:{port}", state=str(layout.state))
-    uvicorn.Server(config).run(sockets=[listener])
+    await _Server(config, runtime).serve(sockets=[listener])
 
 
 def api_key(settings: RuntimeSettings, layout: Layout) -> str:
@@ -54,9 +90,27 @@ def api_key(settings: RuntimeSettings, layout: Layout) -> str:
 
 
 def _listen(settings: RuntimeSettings) -> socket.socket:
+    """Hold the address; nobody is let in before the self-test has passed."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((settings.host, settings.port))
-    listener.listen(1024)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"can't listen on {settings.host}:{settings.port} ({error.strerror}). "
+            "Set RUNTIME_PORT to a free port."
+        ) from error
     return listener
+
+
+def _raise_open_files() -> None:
+    """Each process inside takes six descriptors here."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _is_no_abort(entry: logging.LogRecord) -> bool:
+    """Streams that we break off on purpose are no errors of the server."""
+    return not (entry.exc_info and isinstance(entry.exc_info[1], StreamAbortedError))

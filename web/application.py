@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from commandcenter.settings import get_settings
+from web.assembly import open_parts
 from web.graphql.http import serve_request
 from web.graphql.media_types import wants_page
 from web.graphql.websocket import serve_socket
@@ -17,6 +19,11 @@ from web.health import answer_alive, answer_ready
 from web.parts import STATE_KEY, Parts, parts_in, parts_of
 from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
 from web.sign_in import show_sign_in, submit_sign_in, submit_sign_out
+
+
+def create_application() -> Starlette:
+    """The application on the settings of this process."""
+    return build_application(lambda: open_parts(get_settings()))
 
 
 def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts]]) -> Starlette:

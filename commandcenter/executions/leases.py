@@ -40,6 +40,16 @@ async def renew_leases(services: Services) -> None:
             _log.warning("leases.renew_failed", error=str(error)[:500])
 
 
+async def release_leases(services: Services) -> None:
+    """Let go of everything that this process owns, because it stops: others need not wait for the leases."""
+    async with services.database.system_transaction() as session:
+        await session.execute(
+            update(Execution)
+            .where(Execution.owner == services.process_id, Execution.status.not_in(ENDED))
+            .values(lease_until=now())
+        )
+
+
 async def settle_abandoned(services: Services) -> int:
     """Say LOST of executions whose owner died: their end was not seen. Returns how many."""
     async with services.database.system_transaction() as session:

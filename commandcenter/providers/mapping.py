@@ -5,6 +5,7 @@ The SDK raises exceptions of five libraries and some bare ones; nothing of that 
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
@@ -82,10 +83,12 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
 
 
 @asynccontextmanager
-async def provider_errors(provider: str, subject: Subject) -> AsyncIterator[None]:
-    """Turn whatever the calls inside raise into a `DomainError`; a cancellation stays one."""
+async def control_plane_call(provider: str, subject: Subject, seconds: float) -> AsyncIterator[None]:
+    """Bound the call inside, and turn whatever it raises into a `DomainError`; a cancellation stays one."""
     try:
-        yield
+        # The SDK's own `request_timeout` counts double: its transport adds reading to writing.
+        async with asyncio.timeout(seconds):
+            yield
     except Exception as error:
         raise_if_cancelled(error)
         raise domain_error(error, provider, subject) from error
@@ -101,7 +104,7 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
     """What `error`, raised by a call about `subject` at `provider`, means here."""
     if isinstance(error, DomainError):
         return error
-    words = str(error) or type(error).__name__
+    words = _words(error)
     if isinstance(error, ConnectError):
         return _from_connect(error, provider, subject)
     if isinstance(error, SandboxException):
@@ -173,7 +176,7 @@ def retry_after(headers: httpx.Headers) -> float | None:
 
 
 def _from_sdk(error: SandboxException, provider: str, subject: Subject) -> DomainError:
-    words = str(error)
+    words = _words(error)
     match error:
         case SandboxNotFoundException() | SandboxNotRunningException():
             return ProviderSandboxGoneError(words)
@@ -226,6 +229,11 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
     return refused(provider, words)
+
+
+def _words(error: Exception) -> str:
+    # The SDK puts the status before the provider's words; the class of our error says it better.
+    return re.sub(r"^\d{3}: ", "", str(error)) or type(error).__name__
 
 
 def _advised_wait(error: Exception) -> float | None:

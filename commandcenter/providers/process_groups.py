@@ -8,15 +8,23 @@ import asyncio
 
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
-from commandcenter.providers.errors import ProviderTimeoutError
+from commandcenter.providers.errors import (
+    ProcessNotFoundError,
+    ProviderRateLimitedError,
+    ProviderRefusedError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+)
 from commandcenter.providers.output import Output
-from commandcenter.providers.processes import start_program
+from commandcenter.providers.processes import send_signal, start_program
 
 _NOTHING_TO_END = 3
 _DIAGNOSIS_BYTES = 2000
 
 # The group is whatever shares the target's process group or session, if it leads them, and its
 # descendants. Members are remembered with their start time: a number that is used again is not theirs.
+# Builtins alone, as a group that filled the sandbox leaves no room for another process: `pause` waits
+# on input that never comes.
 _END_GROUP = r"""
 target=$1 grace_rounds=$2
 declare -A began
@@ -49,6 +57,7 @@ survey() {
     done
 }
 signal() { kill -s "$1" -- "${alive[@]}" 2>/dev/null; }
+pause() { read -rt 0.02; }
 survey
 ((${#alive[@]})) || exit 3
 signal TERM
@@ -56,13 +65,13 @@ signal CONT
 for ((round = 0; round < grace_rounds; round++)); do
     survey
     ((${#alive[@]})) || exit 0
-    sleep 0.02
+    pause
 done
 for ((round = 0; round < 100; round++)); do
     survey
     ((${#alive[@]})) || exit 0
     signal KILL
-    sleep 0.02
+    pause
 done
 echo "still running: ${alive[*]}" >&2
 exit 4
@@ -80,12 +89,26 @@ async def cancel(
     processes still write reaches their own streams, and so does their end. Raises `ProviderTimeoutError`
     where something can't be ended.
     """
+    try:
+        return await _end_group(attachment, pid, user, grace_seconds)
+    except (ProviderRefusedError, ProviderRateLimitedError, ProviderUnavailableError):
+        # The sandbox may be full of the very processes that are to be ended: make room.
+        try:
+            await send_signal(attachment, pid, "SIGKILL")
+        except ProcessNotFoundError:
+            return await _end_group(attachment, pid, user, grace_seconds)
+        await _end_group(attachment, pid, user, grace_seconds)
+        return True
+
+
+async def _end_group(attachment: Attachment, pid: int, user: str | None, grace_seconds: float) -> bool:
     rounds = max(0, round(grace_seconds / _ROUND_SECONDS))
     ender = await start_program(
         attachment,
         ["/bin/bash", "--noprofile", "--norc", "-c", _END_GROUP, "end-group", str(pid), str(rounds)],
         user=user,
         cwd="/",
+        stdin=True,
     )
     said = b""
     try:

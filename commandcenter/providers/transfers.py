@@ -138,25 +138,28 @@ async def write(
             f"The sandbox's agent ({attachment.envd_version}) is too old for uploads: rebuild its template."
         )
     source = _Source(data)
-    async with attachment.errors(Subject.FILE):
-        try:
-            async with asyncio.timeout(_STALLED_SECONDS) as patience:
-                response = await attachment.transfers.post(
-                    ENVD_API_FILES_ROUTE,
-                    params=_parameters(path, user),
-                    headers={"content-type": "application/octet-stream"},
-                    content=source.chunks(patience),
-                    timeout=None,
-                )
-        except Exception:
-            if source.error is not None:
-                raise source.error from None
-            raise
+    try:
+        response = await _upload(attachment, path, source, user)
+    except DomainError:
+        if source.error is not None:
+            raise source.error from None
+        raise
     if response.is_error:
         raise await _refusal(attachment, response)
     if mode is not None:
         await _set_mode(attachment, path, mode, user)
     return await stat(attachment, path, user=user)
+
+
+async def _upload(attachment: Attachment, path: str, source: "_Source", user: str | None) -> httpx.Response:
+    async with attachment.errors(Subject.FILE), asyncio.timeout(_STALLED_SECONDS) as patience:
+        return await attachment.transfers.post(
+            ENVD_API_FILES_ROUTE,
+            params=_parameters(path, user),
+            headers={"content-type": "application/octet-stream"},
+            content=source.chunks(patience),
+            timeout=None,
+        )
 
 
 class _Source:

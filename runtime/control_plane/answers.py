@@ -1,8 +1,10 @@
 """Sandboxes as E2B's control plane describes them."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
+from runtime.host.metrics import Sample
 from runtime.host.record import SandboxRecord
 
 # The data plane's abilities by E2B's numbering: its clients ask for them by version.
@@ -31,3 +33,60 @@ def created(record: SandboxRecord, domain: str) -> dict[str, Any]:
     if record.traffic_token is not None:
         answer["trafficAccessToken"] = record.traffic_token
     return answer
+
+
+def listed(record: SandboxRecord, disk_bytes: int) -> dict[str, Any]:
+    """A row of the list."""
+    return {
+        "templateID": record.template,
+        "alias": record.template,
+        "sandboxID": record.id,
+        "clientID": CLIENT_ID,
+        "startedAt": moment(record.started_at),
+        "endAt": moment(record.end_at),
+        "cpuCount": processors(record),
+        "memoryMB": record.limits.memory // MEBIBYTE,
+        "diskSizeMB": disk_bytes // MEBIBYTE,
+        "state": record.state,
+        "envdVersion": ENVD_VERSION,
+        "metadata": record.metadata,
+    }
+
+
+def detailed(record: SandboxRecord, disk_bytes: int, domain: str) -> dict[str, Any]:
+    """Everything about one sandbox."""
+    answer = listed(record, disk_bytes) | {
+        "domain": domain,
+        "allowInternetAccess": record.allow_internet_access,
+        "lifecycle": {
+            "onTimeout": "pause" if record.auto_pause else "kill",
+            "autoResume": record.auto_resume,
+        },
+    }
+    if record.network is not None:
+        answer["network"] = record.network
+    if record.access_token is not None:
+        answer["envdAccessToken"] = record.access_token
+    if record.state == "paused":
+        answer["pauseMode"] = record.pause_mode
+    return answer
+
+
+def measured(record: SandboxRecord, sample: Sample) -> dict[str, Any]:
+    """One sample of what a sandbox uses."""
+    return {
+        "timestamp": moment(datetime.fromtimestamp(sample.at, UTC)),
+        "timestampUnix": int(sample.at),
+        "cpuCount": processors(record),
+        "cpuUsedPct": sample.processor_percent,
+        "memUsed": sample.memory,
+        "memTotal": record.limits.memory,
+        "memCache": sample.cache,
+        "diskUsed": sample.disk,
+        "diskTotal": sample.disk_total,
+    }
+
+
+def processors(record: SandboxRecord) -> int:
+    """Whole processors, rounded up."""
+    return math.ceil(record.limits.processors)

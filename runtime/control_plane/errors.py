@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from runtime.host.errors import (
     HostError,
+    HostStoppingError,
     InvalidSandboxRequestError,
     MachineUnfitError,
     SandboxConflictError,
@@ -22,6 +23,7 @@ STATUS_BY_ERROR: dict[type[HostError], int] = {
     TemplateNotFoundError: HTTPStatus.NOT_FOUND,
     SandboxConflictError: HTTPStatus.CONFLICT,
     SandboxLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    HostStoppingError: HTTPStatus.SERVICE_UNAVAILABLE,
     SandboxGoneError: HTTPStatus.SERVICE_UNAVAILABLE,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -4,7 +4,7 @@ from e2b.envd.process import process_pb as pb
 from protobuf import Oneof
 
 from runtime.data_plane.connect_protocol import Call, base64_of, envelope
-from runtime.host.process import Ending
+from runtime.host.ending import Ending
 
 
 def start_event(call: Call, pid: int) -> bytes:

@@ -2,19 +2,20 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 from e2b.envd.process import process_pb as pb
 from starlette.types import Receive, Scope, Send
 
-from runtime.data_plane.connect_protocol import Call, ConnectError, M, StreamAbortedError
+from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
 from runtime.data_plane.process_stream import stream_events
 from runtime.data_plane.routing import sandbox_of
 from runtime.data_plane.users import require_user, resolve
-from runtime.host import background
+from runtime.host.attachment import Attachment
 from runtime.host.bubblewrap import HOME
 from runtime.host.errors import SandboxGoneError, SupervisorError
-from runtime.host.process import InputClosedError, Process, ProcessRequest
+from runtime.host.process import STREAM_NAMES, InputClosedError, Process, ProcessRequest
 from runtime.host.sandbox import Sandbox
 
 PREFIX = "/process.Process/"
@@ -49,23 +50,20 @@ class ProcessService:
     async def start(self, call: Call, sandbox: Sandbox) -> None:
         """Start a process and stream its events. It lives on when the client goes away."""
         require_user(call)
-        request = await _first(call, pb.StartRequest)
-        process = await _start(sandbox, request)
-        attachment = process.attach()
-        if call.timeout:
-            _set_deadline(sandbox, process, call.timeout)
-        await stream_events(call, attachment)
+        request = await call.read_first(pb.StartRequest)
+        process, attachment = await _start(sandbox, request, call.timeout)
+        await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
         """Stream the events of a process that runs, from now on; of one that just ended, its end."""
-        request = await _first(call, pb.ConnectRequest)
+        request = await call.read_first(pb.ConnectRequest)
         process = _find(sandbox, request.process, ended_too=True)
         attachment = process.attach()
         timer = (
             asyncio.get_running_loop().call_later(call.timeout, attachment.expire) if call.timeout else None
         )
         try:
-            await stream_events(call, attachment)
+            await stream_events(call, process, attachment)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -144,13 +142,9 @@ METHODS: dict[str, Method] = {
 }
 
 
-async def _first(call: Call, kind: type[M]) -> M:
-    async for message in call.read_stream(kind):
-        return message
-    raise ConnectError("invalid_argument", "the request holds no message")
-
-
-async def _start(sandbox: Sandbox, request: pb.StartRequest) -> Process:
+async def _start(
+    sandbox: Sandbox, request: pb.StartRequest, seconds: float | None
+) -> tuple[Process, Attachment]:
     config = request.process
     if config is None or not config.cmd:
         raise ConnectError("invalid_argument", "the request names no command")
@@ -164,6 +158,8 @@ async def _start(sandbox: Sandbox, request: pb.StartRequest) -> Process:
         tag=request.tag if request.has_field("tag") else None,
         stdin=request.stdin if request.has_field("stdin") else True,
         terminal=_size(terminal) if terminal is not None else None,
+        # The client's timeout is the process's: it ends then, whether or not the client is still there.
+        deadline=time.time() + seconds if seconds else None,
     )
     if any(
         "\0" in part for part in (wanted.command, *wanted.arguments, *wanted.environment.values(), directory)
@@ -172,23 +168,15 @@ async def _start(sandbox: Sandbox, request: pb.StartRequest) -> Process:
     if any(not name or set(name) & {"=", "\0"} for name in wanted.environment):
         raise ConnectError("invalid_argument", "a variable's name can't be empty or hold '=' or a NUL byte")
     try:
-        return await sandbox.start_process(wanted)
+        process = await sandbox.start_process(wanted)
     except SupervisorError as error:
         if str(error) == "cwd":
             raise ConnectError("invalid_argument", f"cwd '{directory}' does not exist") from error
         raise ConnectError(
             "invalid_argument", f"error starting process '{config.cmd}': {str(error).lower()}"
         ) from error
-
-
-def _set_deadline(sandbox: Sandbox, process: Process, seconds: float) -> None:
-    """The client's timeout is the process's: it ends then, whether or not the client is still there."""
-
-    def expire() -> None:
-        if process.ending is None:
-            background.add(sandbox.expire_process(process))
-
-    process.deadline = asyncio.get_running_loop().call_later(seconds, expire)
+    # What it wrote since is in the rings: nothing is lost, however fast it was.
+    return process, process.attach(dict.fromkeys(STREAM_NAMES, 0))
 
 
 def _find(sandbox: Sandbox, selector: pb.ProcessSelector | None, *, ended_too: bool = False) -> Process:
@@ -198,9 +186,9 @@ def _find(sandbox: Sandbox, selector: pb.ProcessSelector | None, *, ended_too: b
     if chosen.field == "pid":
         process = sandbox.processes.get(chosen.value)
         if process is None and ended_too:
-            process = sandbox.ended_processes.get(chosen.value)
+            process = next((each for each in sandbox.ended_processes if each.pid == chosen.value), None)
     else:
-        candidates = [*sandbox.processes.values(), *(sandbox.ended_processes.values() if ended_too else ())]
+        candidates = [*sandbox.processes.values(), *(sandbox.ended_processes if ended_too else ())]
         process = next((each for each in candidates if each.request.tag == chosen.value), None)
     if process is None:
         raise ConnectError("not_found", f"process with {chosen.field} {chosen.value} not found")

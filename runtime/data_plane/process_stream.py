@@ -4,7 +4,8 @@ import asyncio
 
 from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
 from runtime.data_plane.process_events import data_event, end_event, keepalive_event, start_event
-from runtime.host.process import Attachment
+from runtime.host.attachment import Attachment
+from runtime.host.process import Process
 
 DATA_AT_ONCE = 1 << 16
 KEEPALIVE_SECONDS = 90
@@ -39,23 +40,22 @@ class _Client:
         self._attachment.wake()
 
 
-async def stream_events(call: Call, attachment: Attachment) -> None:
+async def stream_events(call: Call, process: Process, attachment: Attachment) -> None:
     """Stream until the process has ended, its deadline has passed, or the client has gone."""
     client = _Client(call, attachment)
     try:
         await call.begin_stream()
-        await call.send_part(start_event(call, attachment.process.pid))
-        await _stream_output(call, attachment, client)
+        await call.send_part(start_event(call, process.pid))
+        await _stream_output(call, process, attachment, client)
     finally:
         client.close()
-        attachment.close()
+        process.detach(attachment)
 
 
-async def _stream_output(call: Call, attachment: Attachment, client: _Client) -> None:
-    process = attachment.process
+async def _stream_output(call: Call, process: Process, attachment: Attachment, client: _Client) -> None:
     while not client.gone:
-        if process.lost:
-            raise StreamAbortedError("the sandbox ended before the process was seen to end")
+        if attachment.aborted:
+            raise StreamAbortedError("the sandbox ended or was paused before the process was seen to end")
         if attachment.expired:
             await call.end_stream(ConnectError("deadline_exceeded", "context deadline exceeded"))
             return

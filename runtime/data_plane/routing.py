@@ -9,11 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from runtime.data_plane.ports import pass_on
+from runtime.host.errors import HostError
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
 from runtime.host.sandbox_host import SandboxHost
+
+log = structlog.get_logger("runtime.routing")
 
 ENVD_PORT = 49983
 HOST_PATTERN = re.compile(rb"(\d{1,5})-([a-z0-9]+)\.")
@@ -49,11 +54,23 @@ class DataPlane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         target = target_of(scope)
-        sandbox_id = target[1] if target else ""
-        sandbox = self._host.live(sandbox_id)
+        port, sandbox_id = target or (0, "")
+        sandbox = await self._reach(sandbox_id)
         if sandbox is None:
             await answer_json(send, 502, not_found(sandbox_id))
-            return
+        elif port == ENVD_PORT:
+            await self._serve(sandbox, scope, receive, send)
+        else:
+            await self._pass_on(sandbox, port, scope, receive, send)
+
+    async def _reach(self, sandbox_id: str) -> Sandbox | None:
+        try:
+            return await self._host.reach(sandbox_id)
+        except HostError as error:
+            log.warning("sandbox_not_woken", sandbox=sandbox_id, error=str(error))
+            return None
+
+    async def _serve(self, sandbox: Sandbox, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path not in OPEN_PATHS and not token_matches(scope, sandbox.record):
             message = (
@@ -67,6 +84,21 @@ class DataPlane:
                 await service(scope, receive, send)
                 return
         await answer_json(send, 404, {"code": 404, "message": f"no service at {path}"})
+
+    async def _pass_on(self, sandbox: Sandbox, port: int, scope: Scope, receive: Receive, send: Send) -> None:
+        expected = sandbox.record.traffic_token
+        given: bytes = dict(scope["headers"]).get(b"e2b-traffic-access-token", b"")
+        if expected is not None and not secrets.compare_digest(given, expected.encode()):
+            message = "this sandbox's ports ask for its e2b-traffic-access-token"
+            await answer_json(send, 403, {"sandboxId": sandbox.id, "message": message, "code": 403})
+            return
+        try:
+            await pass_on(sandbox, port, scope, receive, send)
+        except ConnectionRefusedError:
+            message = "The sandbox is running but port is not open"
+            await answer_json(
+                send, 502, {"sandboxId": sandbox.id, "message": message, "port": port, "code": 502}
+            )
 
 
 def token_matches(scope: Scope, record: SandboxRecord) -> bool:

@@ -33,6 +33,10 @@ class SandboxGoneError(HostError):
     """The sandbox ended while something was asked of it."""
 
 
+class HostStoppingError(HostError):
+    """The runtime is about to stop."""
+
+
 class SupervisorError(HostError):
     """What the supervisor could not do, with the system's error number."""
 

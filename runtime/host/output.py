@@ -101,6 +101,7 @@ class OutputStream:
         self._loop = asyncio.get_running_loop()
         self._cursors: set[Cursor] = set()
         self._unattended_from = ring.end
+        self._attended_before = False
         self._reading = False
         self._process_ended = False
         os.set_blocking(descriptor, False)
@@ -111,6 +112,7 @@ class OutputStream:
         begin = self.ring.end if offset is None else min(max(offset, self.ring.start), self.ring.end)
         cursor = Cursor(self, begin)
         self._cursors.add(cursor)
+        self._attended_before = True
         return cursor
 
     def detach(self, cursor: Cursor) -> None:
@@ -148,7 +150,7 @@ class OutputStream:
         """How much may be read: half of the ring is for what was not taken, the rest is for replay."""
         if self._cursors:
             taken = min(cursor.offset for cursor in self._cursors)
-        elif self._drop_unattended:
+        elif self._drop_unattended and self._attended_before:
             return self.ring.capacity
         else:
             taken = self._unattended_from

@@ -6,10 +6,15 @@ import os
 import signal
 import struct
 import termios
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from runtime.host.output import Cursor, OutputStream
+from runtime.host.attachment import Attachment
+from runtime.host.ending import Ending
+from runtime.host.output import OutputStream, Ring
+
+STREAM_NAMES = ("stdout", "stderr", "pty")
 
 
 class InputClosedError(Exception):
@@ -28,90 +33,8 @@ class ProcessRequest:
     stdin: bool = True
     terminal: tuple[int, int] | None = None
     """Rows and columns of a terminal, where one is asked for."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a process ended, in the words of Go's `ProcessState`, which E2B's clients know."""
-
-    exit_code: int
-    exited: bool
-    status: str
-    error: str | None
-
-    @classmethod
-    def of(cls, wait_status: int) -> "Ending":
-        """What the kernel says; a signal gives the exit code -1."""
-        if os.WIFEXITED(wait_status):
-            code = os.WEXITSTATUS(wait_status)
-            status = f"exit status {code}"
-            return cls(code, True, status, status if code else None)
-        status = f"signal: {SIGNAL_WORDS.get(os.WTERMSIG(wait_status), f'signal {os.WTERMSIG(wait_status)}')}"
-        if os.WCOREDUMP(wait_status):
-            status += " (core dumped)"
-        return cls(-1, False, status, status)
-
-
-def _signal_words() -> dict[int, str]:
-    """Go's names of signals: C's words, in small letters."""
-    words = {}
-    for number in signal.valid_signals():
-        text = signal.strsignal(number)
-        if text:
-            words[int(number)] = text.lower()
-    return words | {signal.SIGABRT: "aborted", signal.SIGTRAP: "trace/breakpoint trap"}
-
-
-SIGNAL_WORDS = _signal_words()
-
-
-class Attachment:
-    """One taker of a process's output: told when there is something to do, it takes what there is."""
-
-    def __init__(self, process: "Process", cursors: list[Cursor]) -> None:
-        self.process = process
-        self._cursors = cursors
-        self._waiter: asyncio.Future[None] | None = None
-        self._woken = False
-        self.expired = False
-
-    def take(self, limit: int) -> tuple[str, memoryview] | None:
-        """The next bytes and the stream they are of; they must be used before the next await."""
-        for cursor in self._cursors:
-            part = cursor.take(limit)
-            if part:
-                return cursor.stream.name, part
-        return None
-
-    def taken(self) -> None:
-        """Let the process write on: what was taken has gone out."""
-        for cursor in self._cursors:
-            cursor.stream.resume()
-
-    def wake(self) -> None:
-        """End the current or the next wait."""
-        self._woken = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def expire(self) -> None:
-        """The taker's time is over."""
-        self.expired = True
-        self.wake()
-
-    async def wait(self) -> None:
-        """Until something changed: output, the end, or a `wake` from outside."""
-        if not self._woken:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        self._woken = False
-
-    def close(self) -> None:
-        """Take no more."""
-        self.process.detach(self, self._cursors)
+    deadline: float | None = None
+    """When it must have ended, in seconds of the wall clock's epoch."""
 
 
 class Process:
@@ -124,19 +47,30 @@ class Process:
         self.streams: list[OutputStream] = []
         self.input: int | None = None
         self.terminal: int | None = None
+        self.terminal_ring: Ring | None = None
         self.ending: Ending | None = None
-        self.deadline: asyncio.TimerHandle | None = None
+        self.card = -1
+        """A memory file that describes it, for a runtime that comes after us."""
+        self.deadline = request.deadline
+        self.out_of_memory = False
         self.on_end: Callable[[Process], None] = lambda _: None
+        self.on_deadline: Callable[[Process], None] = lambda _: None
+        self._timer: asyncio.TimerHandle | None = None
         self._started = False
         self._wait_status: int | None = None
         self._attachments: set[Attachment] = set()
         self._writing = asyncio.Lock()
+        self._writer: asyncio.Future[None] | None = None
         self._lost = False
 
     @property
-    def lost(self) -> bool:
-        """Whether the sandbox ended before the process could be seen to end."""
-        return self._lost
+    def killed(self) -> bool:
+        """Whether SIGKILL ended it."""
+        return (
+            self._wait_status is not None
+            and os.WIFSIGNALED(self._wait_status)
+            and (os.WTERMSIG(self._wait_status) == signal.SIGKILL)
+        )
 
     @property
     def attended(self) -> bool:
@@ -146,15 +80,16 @@ class Process:
     def attach(self, offsets: dict[str, int] | None = None) -> Attachment:
         """Take output from now on, or from offsets by stream name."""
         begin = offsets or {}
-        attachment = Attachment(self, [stream.attach(begin.get(stream.name)) for stream in self.streams])
+        attachment = Attachment([stream.attach(begin.get(stream.name)) for stream in self.streams])
         self._attachments.add(attachment)
+        if self._lost:
+            attachment.abort()
         return attachment
 
-    def detach(self, attachment: Attachment, cursors: list[Cursor]) -> None:
-        """Called by an attachment that takes no more."""
+    def detach(self, attachment: Attachment) -> None:
+        """Let a taker go."""
         self._attachments.discard(attachment)
-        for cursor in cursors:
-            cursor.stream.detach(cursor)
+        attachment.release()
 
     def changed(self) -> None:
         """Something came, or a stream ended: wake those who take, and see whether all is told."""
@@ -166,8 +101,7 @@ class Process:
         ):
             self.ending = Ending.of(self._wait_status)
             self.close_input()
-            if self.deadline is not None:
-                self.deadline.cancel()
+            self._clear_timer()
             self.on_end(self)
         for attachment in self._attachments:
             attachment.wake()
@@ -176,6 +110,7 @@ class Process:
         """It runs, and its streams are there; the news of its end may have come before."""
         self.pid = pid
         self._started = True
+        self._set_timer()
         if self._wait_status is not None:
             self.exited(self._wait_status)
 
@@ -191,14 +126,25 @@ class Process:
     def lose(self) -> None:
         """The sandbox is gone: nothing more will come."""
         self._lost = True
+        self._clear_timer()
         self.close_input()
-        for attachment in self._attachments:
-            attachment.wake()
+        self.abort_attachments()
 
-    def expire(self) -> None:
-        """Its time is over: those who take hear of the deadline, not of an end."""
+    def pause(self) -> None:
+        """Its sandbox is paused: time stands still for it, and its takers must come again."""
+        self._clear_timer()
+        self.abort_attachments()
+
+    def resume(self, paused_seconds: float) -> None:
+        """Time goes on."""
+        if self.deadline is not None:
+            self.deadline += paused_seconds
+        self._set_timer()
+
+    def abort_attachments(self) -> None:
+        """Tell the takers that they will see no end here."""
         for attachment in self._attachments:
-            attachment.expire()
+            attachment.abort()
 
     async def write(self, data: bytes, *, terminal: bool) -> None:
         """Write to its input or terminal, waiting while it doesn't read."""
@@ -235,11 +181,30 @@ class Process:
 
     def close(self) -> None:
         """Give back what was kept of it."""
+        self._clear_timer()
         self.close_input()
+        if self.card >= 0:
+            os.close(self.card)
+            self.card = -1
         for stream in self.streams:
             stream.close()
+        if self.terminal_ring is not None and not self.streams:
+            self.terminal_ring.close()
 
-    _writer: asyncio.Future[None] | None = None
+    def _set_timer(self) -> None:
+        if self.deadline is not None and self.ending is None:
+            seconds = max(0.0, self.deadline - time.time())
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _clear_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        for attachment in self._attachments:
+            attachment.expire()
+        self.on_deadline(self)
 
     async def _writable(self, descriptor: int) -> None:
         loop = asyncio.get_running_loop()

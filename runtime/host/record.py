@@ -10,6 +10,8 @@ from runtime.host.launch import Pid1
 
 ID_ALPHABET = string.ascii_lowercase + string.digits
 State = Literal["running", "paused"]
+PauseMode = Literal["full", "filesystem"]
+EndReason = Literal["KILLED", "EXPIRED", "OUT_OF_MEMORY", "CRASHED"]
 
 
 def new_sandbox_id() -> str:
@@ -57,9 +59,13 @@ class SandboxRecord:
     allow_internet_access: bool | None = None
     network: dict[str, Any] | None = None
     idempotency_key: str | None = None
-    idempotency_digest: str | None = None
-    timeout: int = 300
+    lifetime: int = 300
+    """Seconds that it was made for."""
     state: State = "running"
+    pause_mode: PauseMode = "full"
+    paused_at: datetime | None = None
+    interrupted: bool = False
+    """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
 
@@ -70,13 +76,14 @@ class SandboxRecord:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "SandboxRecord":
         """As it was stored."""
-        pid1 = stored["pid1"]
+        pid1, paused_at = stored["pid1"], stored["paused_at"]
         return cls(
             **stored
             | {
                 "limits": Limits(**stored["limits"]),
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
+                "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }
         )

@@ -5,41 +5,39 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from runtime.host import background
 from runtime.host.bubblewrap import HOME, PROGRAM_PATH
 from runtime.host.errors import SandboxGoneError, SupervisorError
-from runtime.host.output import OutputStream, Ring
+from runtime.host.limits import LimitGroup
 from runtime.host.process import Process, ProcessRequest
+from runtime.host.process_start import INPUT_PLACE, OutputPolicy, fit_out, take_terminal, take_up, write_card
 from runtime.host.record import SandboxRecord
 from runtime.host.supervisor_connection import SupervisorConnection
 
 ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
-PIPE_BYTES = 1 << 18
-F_SETPIPE_SZ = 1031
-
-
-@dataclass(frozen=True)
-class OutputPolicy:
-    """How output is held: bytes kept of each stream, and whether unattended output is dropped."""
-
-    retained: int
-    drop_unattended: bool
+ENDED_KEPT = 256
 
 
 class Sandbox:
     """What can be done inside a running sandbox. `ended` is set when its supervisor is gone."""
 
-    def __init__(self, record: SandboxRecord, connection: socket.socket, policy: OutputPolicy) -> None:
+    def __init__(
+        self, record: SandboxRecord, connection: socket.socket, policy: OutputPolicy, group: LimitGroup
+    ) -> None:
         self.record = record
+        self.group = group
+        """Its bounds, and what it uses."""
+        self.on_lost: Callable[[Sandbox], None] = lambda _: None
+        self.out_of_memory_kills = 0
         self.ended = asyncio.Event()
         self.processes: dict[int, Process] = {}
-        self.ended_processes: dict[int, Process] = {}
+        self.ended_processes: list[Process] = []
         self._by_key: dict[str, Process] = {}
+        self._own_programs: set[str] = set()
         self._policy = policy
         self._supervisor = SupervisorConnection(connection, on_exit=self._exited, on_lost=self._lost)
         self._count = 0
@@ -108,6 +106,20 @@ class Sandbox:
         # A caller that goes away must not leave a process behind that nobody knows.
         return await asyncio.shield(asyncio.ensure_future(self._start_process(request)))
 
+    async def take_up_processes(self) -> None:
+        """Take up what an earlier runtime started here, with its output and its end."""
+        answer = await self._supervisor.request("list")
+        for row in answer.fields:
+            key, pid, status = row.decode(errors="replace").split(" ")
+            kept = (await self._supervisor.request("kept", key)).descriptors
+            if not kept:  # a program of the runtime's own, which ended with it
+                continue
+            process = take_up(key, kept, self._policy)
+            self._by_key[key] = process
+            self._run(process, int(pid))
+            if status != "-":
+                process.exited(int(status))
+
     async def signal(self, process: Process, number: int) -> None:
         """Signal a process with its whole group."""
         try:
@@ -115,105 +127,80 @@ class Sandbox:
         except SupervisorError as error:
             raise ProcessLookupError(f"process with pid {process.pid} not found") from error
 
-    async def signal_all(self, number: int) -> None:
-        """Signal everything inside but the supervisor."""
-        await self._supervisor.request("signal_all", number)
-
     async def close_input(self, process: Process) -> None:
         """Let a process read the end of its input."""
-        if process.input is None:
-            return
-        process.close_input()
-        # The supervisor holds the other copy, at the place where `_start_process` put it.
-        await self._supervisor.request("release", process.key, 0)
+        if process.input is not None:
+            process.close_input()
+            await self._supervisor.request("release", process.key, INPUT_PLACE)
 
-    async def expire_process(self, process: Process) -> None:
-        """A process's time is over: end it, and tell its takers of the deadline."""
-        process.expire()
+    async def pause(self) -> None:
+        """Stop every process where it stands."""
+        await self._supervisor.request("stop_all")
+        for process in self.processes.values():
+            process.pause()
+
+    async def resume(self, paused_seconds: float) -> None:
+        """Let every process go on; their deadlines have stood still."""
+        await self._supervisor.request("continue_all")
+        for process in self.processes.values():
+            process.resume(paused_seconds)
+            write_card(process)
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether something inside was ended for want of memory since this was last asked."""
         try:
-            await self.signal(process, signal.SIGKILL)
-        except (ProcessLookupError, SandboxGoneError):
-            return
+            kills = self.group.out_of_memory_kills()
+        except OSError:
+            return False
+        risen = kills > self.out_of_memory_kills
+        self.out_of_memory_kills = kills
+        return risen
 
     def close(self) -> None:
         """Let go of it; whoever takes output learns that the sandbox is gone."""
         self._supervisor.close()
         self._lost()
-        for process in [*self.ended_processes.values(), *self.processes.values()]:
+        for process in [*self.ended_processes, *self.processes.values()]:
             process.close()
 
     async def _start_process(self, request: ProcessRequest) -> Process:
         process = Process(self._new_key(), request)
         self._by_key[process.key] = process
-        theirs: list[int] = []
+        outfit = fit_out(process, self._policy)
+        size = "" if request.terminal is None else f"{request.terminal[0]},{request.terminal[1]}"
         try:
-            if request.terminal is None:
-                places, passed = self._make_pipes(process, theirs)
-                size = ""
-            else:
-                places, passed = "", []
-                size = f"{request.terminal[0]},{request.terminal[1]}"
             pid, terminals = await self._ask_to_spawn(
                 process.key,
                 (request.command, *request.arguments),
                 request.environment,
                 request.directory or HOME,
-                places,
-                passed,
+                ",".join(outfit.places),
+                outfit.passed,
                 size,
             )
-            if request.terminal is not None:
-                self._take_terminal(process, terminals)
+            if terminals:
+                take_terminal(process, terminals[0], self._policy)
         except BaseException:
             del self._by_key[process.key]
             process.close()
             raise
         finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        process.on_end = self._process_ended
-        self.processes[pid] = process
-        process.started(pid)
+            outfit.close()
+        self._run(process, pid)
         return process
 
-    def _make_pipes(self, process: Process, theirs: list[int]) -> tuple[str, list[int]]:
-        """Pipes and rings of a process: where each goes inside, and what is passed there."""
-        passed = []
-        places = []
-        if process.request.stdin:
-            standard_input, process.input = os.pipe()
-            os.set_blocking(process.input, False)
-            passed += [process.input, standard_input]
-            places += ["k", "0"]
-        else:
-            standard_input = os.open(os.devnull, os.O_RDONLY)
-            passed.append(standard_input)
-            places.append("0")
-        theirs.append(standard_input)
-        for number, name in ((1, "stdout"), (2, "stderr")):
-            read_end, write_end = os.pipe()
-            theirs.append(write_end)
-            stream = self._make_stream(process, name, read_end)
-            passed += [write_end, read_end, stream.ring.memory_file]
-            places += [str(number), "k", "k"]
-        return ",".join(places), passed
+    def _run(self, process: Process, pid: int) -> None:
+        process.on_end = self._process_ended
+        process.on_deadline = self._deadline_passed
+        self.processes[pid] = process
+        process.started(pid)
 
-    def _take_terminal(self, process: Process, terminals: list[int]) -> None:
-        if len(terminals) != 1:
-            raise SandboxGoneError("The sandbox's supervisor gave no terminal.")
-        process.terminal = terminals[0]
-        self._make_stream(process, "pty", os.dup(terminals[0]))
+    def _deadline_passed(self, process: Process) -> None:
+        background.add(self._end_expired(process))
 
-    def _make_stream(self, process: Process, name: str, descriptor: int) -> OutputStream:
-        stream = OutputStream(
-            name,
-            descriptor,
-            Ring.create(self._policy.retained),
-            drop_unattended=self._policy.drop_unattended,
-            changed=process.changed,
-        )
-        process.streams.append(stream)
-        return stream
+    async def _end_expired(self, process: Process) -> None:
+        with suppress(ProcessLookupError, SandboxGoneError):
+            await self.signal(process, signal.SIGKILL)
 
     async def _ask_to_spawn(
         self,
@@ -248,23 +235,27 @@ class Sandbox:
         process = self._by_key.get(key)
         if process is not None:
             process.exited(wait_status)
-        else:
+        elif key in self._own_programs:
+            self._own_programs.discard(key)
             self._forget(key)
 
     def _process_ended(self, process: Process) -> None:
         self.processes.pop(process.pid, None)
         self._by_key.pop(process.key, None)
-        self.ended_processes[process.pid] = process
+        process.out_of_memory = process.killed and self.ran_out_of_memory()
+        self.ended_processes.append(process)
+        if len(self.ended_processes) > ENDED_KEPT:
+            self._drop_ended(self.ended_processes[0])
         asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
         self._forget(process.key)
 
     def _drop_ended(self, process: Process) -> None:
-        if self.ended_processes.get(process.pid) is not process:
+        if process not in self.ended_processes:
             return
         if process.attended:
             asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
             return
-        del self.ended_processes[process.pid]
+        self.ended_processes.remove(process)
         process.close()
 
     def _forget(self, key: str) -> None:
@@ -276,9 +267,12 @@ class Sandbox:
             await self._supervisor.request("forget", key)
 
     def _lost(self) -> None:
+        if self.ended.is_set():
+            return
         self.ended.set()
         for process in self.processes.values():
             process.lose()
+        self.on_lost(self)
 
 
 async def _connected(connection: socket.socket) -> bool:

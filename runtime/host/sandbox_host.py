@@ -1,24 +1,32 @@
-"""All sandboxes of this machine: made, found, paused, resumed, ended, and ended in time."""
+"""All sandboxes of this machine and their states: made, found, paused, resumed, ended.
+
+Every change of a sandbox's state goes through here, one at a time for each sandbox.
+"""
 
 import asyncio
-import resource
 import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from runtime.host import background
+from runtime.host.engine import Engine
 from runtime.host.errors import (
+    HostStoppingError,
+    InvalidSandboxRequestError,
+    SandboxConflictError,
     SandboxLimitError,
     SandboxNotFoundError,
     TemplateNotFoundError,
 )
-from runtime.host.launch import Launched, connect, launch
-from runtime.host.layout import Layout
-from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
-from runtime.host.sandbox import OutputPolicy, Sandbox
-from runtime.host.staging import Programs
+from runtime.host.network import check_network
+from runtime.host.record import EndReason, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.settings import RuntimeSettings
@@ -26,6 +34,8 @@ from runtime.settings import RuntimeSettings
 log = structlog.get_logger("runtime.host")
 
 TEMPLATES = ("base",)
+ENDINGS_KEPT = 1000
+STOPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class SandboxRequest:
     """What a sandbox is asked to be."""
 
     template: str
-    timeout: int
+    lifetime: int
     secure: bool = True
     auto_pause: bool = False
     auto_pause_memory: bool = True
@@ -45,17 +55,21 @@ class SandboxRequest:
 
 
 class SandboxHost:
-    """The registry of sandboxes; every change of a sandbox's state goes through here."""
+    """The registry of sandboxes."""
 
-    def __init__(self, settings: RuntimeSettings, layout: Layout, programs: Programs) -> None:
-        self._settings = settings
-        self._programs = programs
-        self._store = Store(layout)
+    def __init__(self, settings: RuntimeSettings, store: Store, engine: Engine, user_ids: UserIds) -> None:
         self.records: dict[str, SandboxRecord] = {}
-        self._live: dict[str, Sandbox] = {}
-        self._launched: dict[str, Launched] = {}
-        self._user_ids = UserIds(settings.user_id_first, settings.user_id_count, [])
-        self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
+        self.endings: OrderedDict[str, EndReason] = OrderedDict()
+        """Why sandboxes ended, of the last thousand."""
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._user_ids = user_ids
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._by_idempotency_key: dict[str, asyncio.Task[SandboxRecord]] = {}
+        self._making = 0
+        self._stopping = False
+        engine.on_lost = self._supervisor_lost
 
     def find(self, sandbox_id: str) -> SandboxRecord:
         """A sandbox's record."""
@@ -65,34 +79,159 @@ class SandboxHost:
         return record
 
     def live(self, sandbox_id: str) -> Sandbox | None:
-        """A sandbox that runs, or None."""
-        return self._live.get(sandbox_id)
+        """A sandbox that runs now, or None."""
+        record = self.records.get(sandbox_id)
+        return self._engine.find(sandbox_id) if record is not None and record.state == "running" else None
 
-    async def create(self, request: SandboxRequest) -> SandboxRecord:
-        """Make a sandbox and start it."""
+    async def reach(self, sandbox_id: str) -> Sandbox | None:
+        """A sandbox for a request to it: a paused one that is to wake by itself is resumed."""
+        record = self.records.get(sandbox_id)
+        if record is not None and record.state == "paused" and record.auto_resume and not self._stopping:
+            await self.resume(sandbox_id, lifetime=max(record.lifetime, self._settings.default_timeout))
+        return self.live(sandbox_id)
+
+    async def create(self, request: SandboxRequest, idempotency_key: str | None = None) -> SandboxRecord:
+        """Make a sandbox and start it; the same idempotency key gives the same one again."""
+        if idempotency_key is None:
+            return await self._create(request, None)
+        for record in self.records.values():
+            if record.idempotency_key == idempotency_key:
+                return record
+        making = self._by_idempotency_key.get(idempotency_key)
+        if making is None:
+            making = asyncio.ensure_future(self._create(request, idempotency_key))
+            self._by_idempotency_key[idempotency_key] = making
+            making.add_done_callback(lambda _: self._by_idempotency_key.pop(idempotency_key, None))
+        return await asyncio.shield(making)
+
+    async def kill(self, sandbox_id: str, reason: EndReason = "KILLED") -> None:
+        """End a sandbox and remove its files."""
+        async with self._locked(sandbox_id) as record:
+            await self._end(record, reason)
+
+    async def pause(self, sandbox_id: str, *, memory: bool = True) -> None:
+        """Stop a sandbox's processes where they stand; without memory, end them and keep its files."""
+        async with self._locked(sandbox_id) as record:
+            await self._pause(record, memory=memory)
+
+    async def resume(self, sandbox_id: str, *, lifetime: int, memory: bool = True) -> bool:
+        """Let a paused sandbox run for so many seconds; one that runs lives at least so long.
+
+        Gives whether it was paused. Without memory its processes are not taken up again.
+        """
+        self._check_lifetime(lifetime)
+        async with self._locked(sandbox_id) as record:
+            end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
+            if record.state == "running":
+                record.end_at = max(record.end_at, end_at)
+                self._store.save(record)
+                return False
+            self._refuse_when_stopping()
+            sandbox = self._engine.find(sandbox_id)
+            if sandbox is not None and not memory:
+                await self._engine.stop(record)
+                sandbox = None
+            if sandbox is None:
+                await self._engine.start(record)
+            else:
+                paused_at = record.paused_at or datetime.now(UTC)
+                await sandbox.resume((datetime.now(UTC) - paused_at).total_seconds())
+            record.state = "running"
+            record.paused_at = None
+            record.interrupted = False
+            record.end_at = end_at
+            self._store.save(record)
+            log.info("sandbox_resumed", sandbox=sandbox_id)
+            return True
+
+    def set_lifetime(self, sandbox_id: str, lifetime: int) -> None:
+        """Let a sandbox end so many seconds from now."""
+        self._check_lifetime(lifetime)
+        record = self.find(sandbox_id)
+        record.end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
+        self._store.save(record)
+
+    def set_network(self, sandbox_id: str, network: dict[str, Any]) -> None:
+        """Remember another network configuration; it was checked to allow nothing."""
+        record = self.find(sandbox_id)
+        record.network = network
+        self._store.save(record)
+
+    async def expire_due(self) -> None:
+        """End or pause every sandbox whose time is over."""
+        now = datetime.now(UTC)
+        for record in list(self.records.values()):
+            counts = record.state == "running" or record.interrupted
+            if counts and record.end_at <= now and not self._lock(record.id).locked():
+                background.add(self._expire(record.id))
+
+    async def take_up_all(self) -> None:
+        """Take up what an earlier runtime left: live sandboxes, and the files of others."""
+        for record in await asyncio.to_thread(self._store.load_all):
+            self.records[record.id] = record
+            self._user_ids.claim(record.user_id)
+            if await self._engine.take_up(record) is not None:
+                log.info("sandbox_taken_up", sandbox=record.id, state=record.state)
+                continue
+            record.pid1 = None
+            if record.state == "running":
+                record.state, record.pause_mode, record.interrupted = "paused", "filesystem", True
+            record.pause_mode = "filesystem"
+            self._store.save(record)
+            log.info("sandbox_kept_as_files", sandbox=record.id)
+
+    async def close(self) -> None:
+        """End every sandbox's processes, and keep its files for the next runtime."""
+        self._stopping = True
+        bound = asyncio.Semaphore(STOPS_AT_ONCE)
+        await asyncio.gather(*(self._interrupt(record, bound) for record in list(self.records.values())))
+
+    async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
+        self._refuse_when_stopping()
         if request.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{request.template}' not found; there is: {', '.join(TEMPLATES)}"
             )
-        if len(self.records) >= self._settings.sandbox_limit:
-            raise SandboxLimitError(
-                "you have reached the maximum number of concurrent sandboxes "
-                f"({self._settings.sandbox_limit})"
-            )
+        check_network(request.allow_internet_access, request.network)
+        self._check_lifetime(request.lifetime)
+        limit = self._settings.sandbox_limit
+        if len(self.records) + self._making >= limit:
+            raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
+        self._making += 1
+        try:
+            record = self._new_record(request, idempotency_key)
+            try:
+                await asyncio.to_thread(self._store.make, record)
+                await self._engine.start(record)
+            except BaseException:
+                await asyncio.to_thread(self._store.remove, record.id)
+                self._user_ids.give_back(record.user_id)
+                raise
+            self.records[record.id] = record
+        finally:
+            self._making -= 1
+        log.info("sandbox_created", sandbox=record.id, template=record.template)
+        return record
+
+    def _new_record(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
+        settings = self._settings
         now = datetime.now(UTC)
-        record = SandboxRecord(
+        closed = request.network is not None and request.network.get("allowPublicTraffic") is False
+        return SandboxRecord(
             id=new_sandbox_id(),
             template=request.template,
             limits=Limits(
-                self._settings.sandbox_processors,
-                self._settings.sandbox_memory,
-                self._settings.sandbox_processes,
-                self._settings.sandbox_open_files,
+                settings.sandbox_processors,
+                settings.sandbox_memory,
+                settings.sandbox_processes,
+                settings.sandbox_open_files,
             ),
             started_at=now,
-            end_at=now + timedelta(seconds=request.timeout),
+            end_at=now + timedelta(seconds=request.lifetime),
+            lifetime=request.lifetime,
             user_id=self._user_ids.take(),
             access_token="ea_" + secrets.token_hex(32) if request.secure else None,
+            traffic_token=secrets.token_hex(16) if closed else None,
             metadata=request.metadata,
             environment=request.environment,
             auto_pause=request.auto_pause,
@@ -100,63 +239,83 @@ class SandboxHost:
             auto_resume=request.auto_resume,
             allow_internet_access=request.allow_internet_access,
             network=request.network,
-            timeout=request.timeout,
+            idempotency_key=idempotency_key,
         )
-        self._store.make(record)
-        await self._start(record)
-        self.records[record.id] = record
-        log.info("sandbox_created", sandbox=record.id, template=record.template)
-        return record
 
-    async def kill(self, sandbox_id: str) -> None:
-        """End a sandbox and remove its files."""
-        record = self.find(sandbox_id)
-        del self.records[sandbox_id]
-        await self._stop(record)
-        await asyncio.to_thread(self._store.remove, sandbox_id)
-        self._user_ids.give_back(record.user_id)
-        log.info("sandbox_killed", sandbox=sandbox_id)
-
-    async def close(self) -> None:
-        """End every sandbox's processes."""
-        for record in list(self.records.values()):
-            await self._stop(record)
-
-    async def _start(self, record: SandboxRecord) -> Sandbox:
-        launched = await asyncio.to_thread(
-            launch,
-            self._programs,
-            home=self._store.home(record.id),
-            control_path=self._store.control(record.id),
-            user_id=record.user_id,
-            scratch_bytes=record.limits.scratch,
-            shared_memory_bytes=record.limits.shared_memory,
-            lease=self._settings.supervisor_lease,
-            limits=resource_limits(record.limits),
-        )
-        record.pid1 = launched.pid1
+    async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
+        if record.state == "paused":
+            raise SandboxConflictError(f"sandbox {record.id} is already paused")
+        sandbox = self._engine.find(record.id)
+        # First of all no request may reach it any more.
+        record.state = "paused"
+        record.pause_mode = "full" if memory else "filesystem"
+        record.paused_at = datetime.now(UTC)
+        if memory and sandbox is not None:
+            await sandbox.pause()
+        else:
+            await self._engine.stop(record)
         self._store.save(record)
-        sandbox = Sandbox(record, connect(self._store.control(record.id)), self._policy)
-        self._live[record.id] = sandbox
-        self._launched[record.id] = launched
-        return sandbox
+        log.info("sandbox_paused", sandbox=record.id, mode=record.pause_mode)
 
-    async def _stop(self, record: SandboxRecord) -> None:
-        sandbox = self._live.pop(record.id, None)
-        if record.pid1 is not None:
-            await asyncio.to_thread(record.pid1.kill)
-        if sandbox is not None:
-            sandbox.close()
-        launched = self._launched.pop(record.id, None)
-        if launched is not None:
-            await asyncio.to_thread(launched.outer.wait, 10)
+    async def _expire(self, sandbox_id: str) -> None:
+        if sandbox_id not in self.records:
+            return
+        async with self._locked(sandbox_id) as record:
+            if record.end_at > datetime.now(UTC):
+                return
+            if record.auto_pause and record.state == "paused":
+                record.interrupted = False
+                self._store.save(record)
+            elif record.auto_pause:
+                await self._pause(record, memory=record.auto_pause_memory)
+            else:
+                await self._end(record, "EXPIRED")
 
+    async def _end(self, record: SandboxRecord, reason: EndReason) -> None:
+        self.records.pop(record.id, None)
+        self.endings[record.id] = reason
+        while len(self.endings) > ENDINGS_KEPT:
+            self.endings.popitem(last=False)
+        await self._engine.stop(record)
+        await asyncio.to_thread(self._store.remove, record.id)
+        self._user_ids.give_back(record.user_id)
+        log.info("sandbox_ended", sandbox=record.id, reason=reason)
 
-def resource_limits(limits: Limits) -> str:
-    """What the supervisor sets on itself, for all that it starts."""
-    bounds = {
-        resource.RLIMIT_NPROC: limits.processes,
-        resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_CORE: 0,
-    }
-    return ",".join(f"{number}={value}" for number, value in bounds.items())
+    async def _interrupt(self, record: SandboxRecord, bound: asyncio.Semaphore) -> None:
+        async with bound, self._lock(record.id):
+            if record.id not in self.records or self._engine.find(record.id) is None:
+                return
+            was_running = record.state == "running"
+            record.state, record.pause_mode = "paused", "filesystem"
+            record.interrupted = record.interrupted or was_running
+            await self._engine.stop(record)
+            self._store.save(record)
+
+    def _supervisor_lost(self, sandbox: Sandbox) -> None:
+        reason: EndReason = "OUT_OF_MEMORY" if sandbox.ran_out_of_memory() else "CRASHED"
+        background.add(self._end_lost(sandbox.id, reason))
+
+    async def _end_lost(self, sandbox_id: str, reason: EndReason) -> None:
+        if sandbox_id in self.records:
+            await self.kill(sandbox_id, reason)
+
+    def _check_lifetime(self, lifetime: int) -> None:
+        longest = self._settings.longest_timeout
+        if lifetime > longest:
+            raise InvalidSandboxRequestError(f"Timeout cannot be greater than {longest / 3600:g} hours")
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise HostStoppingError("The runtime is stopping; its sandboxes' files are kept.")
+
+    def _lock(self, sandbox_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(sandbox_id, asyncio.Lock())
+
+    @asynccontextmanager
+    async def _locked(self, sandbox_id: str) -> AsyncIterator[SandboxRecord]:
+        """The record, for a change of its state; it may have ended while we waited for our turn."""
+        self.find(sandbox_id)
+        async with self._lock(sandbox_id):
+            yield self.find(sandbox_id)
+        if sandbox_id not in self.records:
+            self._locks.pop(sandbox_id, None)

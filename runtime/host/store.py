@@ -61,6 +61,10 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
         return records
 
+    def free_bytes(self) -> int:
+        """Room for all sandboxes' files together."""
+        return shutil.disk_usage(self._sandboxes).free
+
     def remove(self, sandbox_id: str) -> None:
         """Remove a sandbox's files; blocks for as long as that takes."""
         shutil.rmtree(self.folder(sandbox_id), ignore_errors=True)

@@ -1,7 +1,6 @@
 """Host user ids for sandboxes: one each, so that no sandbox owns anything of another's."""
 
 import os
-from collections.abc import Iterable
 
 from runtime.host.errors import SandboxLimitError
 
@@ -9,10 +8,10 @@ from runtime.host.errors import SandboxLimitError
 class UserIds:
     """A range of ids; without root there is only our own, given as None."""
 
-    def __init__(self, first: int, count: int, taken: Iterable[int | None]) -> None:
+    def __init__(self, first: int, count: int) -> None:
         self._first = first
         self._count = count
-        self._taken = {number for number in taken if number is not None}
+        self._taken: set[int] = set()
         self._next = 0
 
     def take(self) -> int | None:
@@ -26,6 +25,11 @@ class UserIds:
                 self._taken.add(number)
                 return number
         raise SandboxLimitError("No host user id is left for another sandbox; raise RUNTIME_USER_ID_COUNT.")
+
+    def claim(self, number: int | None) -> None:
+        """A sandbox of an earlier runtime has it."""
+        if number is not None:
+            self._taken.add(number)
 
     def give_back(self, number: int | None) -> None:
         """Called when everything that the sandbox owned is gone."""

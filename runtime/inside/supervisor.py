@@ -121,6 +121,7 @@ class Supervisor:
         self.ended: dict[bytes, int] = {}
         self.kept: dict[bytes, list[int]] = {}
         self.pids: dict[bytes, int] = {}
+        self.stopped_before: list[int] = []
         self.wakeup, write_end = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
         _signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
@@ -209,6 +210,10 @@ class Supervisor:
             return self.signal(int(fields[0]), int(fields[1]))
         if verb == b"signal_all":
             return self.signal_all(int(fields[0]))
+        if verb == b"stop_all":
+            return self.stop_all()
+        if verb == b"continue_all":
+            return self.continue_all()
         if verb == b"dial":
             return [], [self.dial(int(fields[0]), int(fields[1]))]
         if verb == b"listen":
@@ -307,6 +312,22 @@ class Supervisor:
             pass
         return [], []
 
+    def stop_all(self) -> tuple[Fields, list[int]]:
+        """Stop every process; which ones a user had stopped already is remembered."""
+        self.stopped_before = [pid for pid in all_pids() if is_stopped(pid)]
+        return self.signal_all(_signal.SIGSTOP)
+
+    def continue_all(self) -> tuple[Fields, list[int]]:
+        """Let them go on, but for those that were stopped before."""
+        self.signal_all(_signal.SIGCONT)
+        for pid in self.stopped_before:
+            try:
+                posix.kill(pid, _signal.SIGSTOP)
+            except ProcessLookupError:
+                pass
+        self.stopped_before = []
+        return [], []
+
     def dial(self, family: int, port: int) -> int:
         """A socket that is connecting to a server inside; the host waits for it, so that we never do."""
         client = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
@@ -335,6 +356,25 @@ class Supervisor:
             status = self.ended.get(request)
             rows.append(b"%s %d %s" % (request, pid, b"-" if status is None else b"%d" % status))
         return rows
+
+
+def all_pids() -> list[int]:
+    """Every process inside but ourselves."""
+    return [int(name) for name in posix.listdir("/proc") if name.isdigit() and name != "1"]
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it is stopped, by job control say."""
+    try:
+        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return posix.read(descriptor, 4096).rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+    finally:
+        posix.close(descriptor)
 
 
 def window_size(size: bytes) -> bytes:

@@ -1,0 +1,45 @@
+"""Endpoints of our own, beside E2B's protocol: what holds on this machine, and why a sandbox ended."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from runtime.control_plane.errors import refusal
+from runtime.host.sandbox_host import SandboxHost
+
+
+def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
+    """`/runtime/capabilities` and `/runtime/sandboxes/{id}`."""
+
+    async def show_capabilities(_: Request) -> Response:
+        return JSONResponse(capabilities)
+
+    async def show_sandbox(request: Request) -> Response:
+        sandbox_id = request.path_params["id"]
+        reason = host.endings.get(sandbox_id)
+        if reason is not None:
+            return JSONResponse({"sandboxID": sandbox_id, "state": "ended", "endReason": reason})
+        record = host.records.get(sandbox_id)
+        if record is None:
+            return refusal(404, f'sandbox "{sandbox_id}" not found')
+        sandbox = host.live(sandbox_id)
+        ended = sandbox.ended_processes if sandbox is not None else []
+        return JSONResponse(
+            {
+                "sandboxID": sandbox_id,
+                "state": record.state,
+                "endReason": None,
+                "outOfMemoryKills": 0 if sandbox is None else sandbox.group.out_of_memory_kills(),
+                "endedProcesses": [
+                    {"pid": process.pid, "endReason": "OUT_OF_MEMORY" if process.out_of_memory else None}
+                    for process in ended
+                ],
+            }
+        )
+
+    return [
+        Route("/runtime/capabilities", show_capabilities),
+        Route("/runtime/sandboxes/{id}", show_sandbox),
+    ]

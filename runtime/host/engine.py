@@ -1,0 +1,114 @@
+"""Start, take up and stop the supervisors of sandboxes. What a sandbox's state is, others decide."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from runtime.host.errors import HostError
+from runtime.host.launch import Launched, connect, launch
+from runtime.host.limits import LimitGroup, LimitMechanism
+from runtime.host.process_start import OutputPolicy
+from runtime.host.record import SandboxRecord
+from runtime.host.sandbox import Sandbox
+from runtime.host.staging import Programs
+from runtime.host.store import Store
+from runtime.settings import RuntimeSettings
+
+log = structlog.get_logger("runtime.engine")
+
+OUTER_SECONDS = 10
+
+
+class Engine:
+    """The supervisors that run, by sandbox id."""
+
+    def __init__(
+        self, settings: RuntimeSettings, programs: Programs, store: Store, mechanism: LimitMechanism
+    ) -> None:
+        self._settings = settings
+        self._programs = programs
+        self._store = store
+        self._mechanism = mechanism
+        self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
+        self._sandboxes: dict[str, Sandbox] = {}
+        self._outer: dict[str, subprocess.Popen[bytes]] = {}
+        self.on_lost: Callable[[Sandbox], None] = lambda _: None
+        """Called when a supervisor ended that nobody stopped."""
+
+    def find(self, sandbox_id: str) -> Sandbox | None:
+        """A sandbox whose supervisor runs, though it may be paused."""
+        return self._sandboxes.get(sandbox_id)
+
+    async def start(self, record: SandboxRecord) -> Sandbox:
+        """Start a supervisor for a sandbox that has none."""
+        launched = await asyncio.to_thread(self._launch, record)
+        record.pid1 = launched.pid1
+        self._outer[record.id] = launched.outer
+        try:
+            group = await asyncio.to_thread(
+                self._mechanism.admit, record.id, launched.pid1.pid, record.limits
+            )
+            sandbox = self._connect(record, group)
+        except BaseException:
+            await self.stop(record)
+            raise
+        self._store.save(record)
+        return sandbox
+
+    async def take_up(self, record: SandboxRecord) -> Sandbox | None:
+        """Take up a supervisor that an earlier runtime started; None where it is gone or doesn't answer."""
+        if record.pid1 is None or not record.pid1.is_alive():
+            return None
+        try:
+            group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
+            sandbox = self._connect(record, group)
+            await sandbox.take_up_processes()
+        except (OSError, HostError, ValueError, LookupError) as error:
+            log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
+            await self.stop(record)
+            return None
+        return sandbox
+
+    async def stop(self, record: SandboxRecord) -> None:
+        """End a sandbox's supervisor, and so everything inside; its files stay."""
+        sandbox = self._sandboxes.pop(record.id, None)
+        if sandbox is not None:
+            sandbox.on_lost = lambda _: None
+        if record.pid1 is not None:
+            await asyncio.to_thread(record.pid1.kill)
+        if sandbox is not None:
+            sandbox.close()
+        outer = self._outer.pop(record.id, None)
+        if outer is not None:
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(outer.wait, OUTER_SECONDS)
+        if sandbox is not None:
+            await asyncio.to_thread(sandbox.group.remove)
+        record.pid1 = None
+
+    def _launch(self, record: SandboxRecord) -> Launched:
+        limits = self._mechanism.resource_limits(record.limits)
+        return launch(
+            self._programs,
+            home=self._store.home(record.id),
+            control_path=self._store.control(record.id),
+            user_id=record.user_id,
+            scratch_bytes=record.limits.scratch,
+            shared_memory_bytes=record.limits.shared_memory,
+            lease=self._settings.supervisor_lease,
+            limits=",".join(f"{number}={value}" for number, value in limits.items()),
+        )
+
+    def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
+        connection = connect(self._store.control(record.id))
+        sandbox = Sandbox(record, connection, self._policy, group)
+        sandbox.on_lost = self._lost
+        self._sandboxes[record.id] = sandbox
+        return sandbox
+
+    def _lost(self, sandbox: Sandbox) -> None:
+        if self._sandboxes.get(sandbox.id) is sandbox:
+            self.on_lost(sandbox)

@@ -1,0 +1,91 @@
+"""Prove with a real sandbox, at the start, that the walls hold on this machine; or don't start."""
+
+import asyncio
+import os
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtime.host.engine import Engine
+from runtime.host.errors import MachineUnfitError
+from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
+from runtime.host.sandbox import Sandbox
+from runtime.host.store import Store
+from runtime.host.user_ids import UserIds
+from runtime.settings import RuntimeSettings
+
+PROBE = "/run/runtime/probe.pyc"
+ANSWER_LIMIT = 1 << 16
+
+
+async def run_self_test(
+    settings: RuntimeSettings, engine: Engine, store: Store, user_ids: UserIds, python: str
+) -> dict[str, bool]:
+    """Which walls hold; `MachineUnfitError` says which don't."""
+    now = datetime.now(UTC)
+    record = SandboxRecord(
+        id=new_sandbox_id(),
+        template="base",
+        limits=Limits(
+            settings.sandbox_processors,
+            settings.sandbox_memory,
+            settings.sandbox_processes,
+            settings.sandbox_open_files,
+        ),
+        started_at=now,
+        end_at=now,
+        user_id=user_ids.take(),
+        access_token=None,
+    )
+    store.make(record)
+    try:
+        sandbox = await engine.start(record)
+        walls = _seen_from_outside(record) | await _seen_from_inside(sandbox, python)
+    finally:
+        await engine.stop(record)
+        store.remove(record.id)
+        user_ids.give_back(record.user_id)
+    broken = [name for name, holds in walls.items() if not holds]
+    if broken:
+        raise MachineUnfitError(
+            f"Sandboxes would not be safe on this machine: {', '.join(broken)} failed the self-test. "
+            "docs/runtime.md says what each needs. Nothing was started."
+        )
+    return walls
+
+
+def _seen_from_outside(record: SandboxRecord) -> dict[str, bool]:
+    """Inside, a sandbox's user always looks harmless: whether it is, shows from here."""
+    if record.pid1 is None:
+        return {"own_user": False}
+    status = Path(f"/proc/{record.pid1.pid}/status").read_text()
+    user_ids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
+    expected = os.getuid() if record.user_id is None else record.user_id
+    return {"own_user": 0 not in map(int, user_ids) and set(user_ids) == {str(expected)}}
+
+
+async def _seen_from_inside(sandbox: Sandbox, python: str) -> dict[str, bool]:
+    read_end, write_end = os.pipe()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        try:
+            descriptors = {0: nothing, 1: write_end, 2: nothing}
+            await sandbox.spawn([python, "-I", "-S", PROBE], descriptors=descriptors)
+        finally:
+            os.close(write_end)
+            os.close(nothing)
+        text = await asyncio.to_thread(_read_all, read_end)
+    finally:
+        os.close(read_end)
+    verdicts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    if not verdicts:
+        raise MachineUnfitError(f"The self-test could not run {python} in a sandbox.")
+    return {name: verdict == "yes" for name, verdict in verdicts.items()}
+
+
+def _read_all(descriptor: int) -> str:
+    parts = []
+    with suppress(OSError):
+        while part := os.read(descriptor, ANSWER_LIMIT):
+            parts.append(part)
+    return b"".join(parts).decode(errors="replace")

@@ -1,0 +1,98 @@
+"""The runtime's parts, put together: started before the first request, stopped after the last."""
+
+import asyncio
+import fcntl
+import os
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from runtime.host.engine import Engine
+from runtime.host.errors import HostError, MachineUnfitError
+from runtime.host.layout import Layout
+from runtime.host.limits import choose_mechanism
+from runtime.host.metrics import Metrics
+from runtime.host.sandbox_host import SandboxHost
+from runtime.host.self_test import run_self_test
+from runtime.host.staging import stage
+from runtime.host.store import Store
+from runtime.host.user_ids import UserIds
+from runtime.settings import RuntimeSettings
+
+log = structlog.get_logger("runtime")
+
+EXPIRY_SECONDS = 0.2
+
+
+class Runtime:
+    """One runtime, the only one on its state."""
+
+    def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
+        self.settings = settings
+        self.capabilities: dict[str, Any] = {}
+        self._lock = _hold(layout)
+        self._programs = stage(layout)
+        self._store = Store(layout)
+        self._mechanism = choose_mechanism()
+        self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
+        self._engine = Engine(settings, self._programs, self._store, self._mechanism)
+        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids)
+        self.metrics = Metrics(self.host, self._store)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def python(self) -> str:
+        """The interpreter's path inside every sandbox."""
+        return self._programs.python
+
+    async def start(self) -> None:
+        """Take up what is there, prove that the walls hold, and begin to watch the time."""
+        await self.host.take_up_all()
+        walls = await run_self_test(
+            self.settings, self._engine, self._store, self._user_ids, self._programs.python
+        )
+        self.capabilities.update(
+            {
+                "isolation": {
+                    "mechanism": "bubblewrap",
+                    "own_user_for_each_sandbox": os.geteuid() == 0,
+                    "walls": walls,
+                },
+                "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
+                "network": ["none"],
+                "pause": ["full", "filesystem"],
+                "memory_snapshots": False,
+                "survives_restart_of_the_runtime": True,
+                "survives_reboot": "files only",
+            }
+        )
+        log.info("self_test_passed", limits=self._mechanism.name, walls=len(walls))
+        self._tasks = [asyncio.ensure_future(self._watch_time()), asyncio.ensure_future(self.metrics.run())]
+
+    async def stop(self) -> None:
+        """End every sandbox's processes; their files stay."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.host.close()
+        log.info("runtime_stopped", kept=len(self.host.records))
+
+    async def _watch_time(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_SECONDS)
+            with suppress(HostError):
+                await self.host.expire_due()
+
+
+def _hold(layout: Layout) -> int:
+    """The lock on the state, held as long as this process lives."""
+    lock = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise MachineUnfitError(
+            f"Another runtime serves from {layout.state}. Stop it, or set another RUNTIME_STATE_DIRECTORY."
+        ) from None
+    return lock
