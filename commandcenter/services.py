@@ -17,7 +17,7 @@ from commandcenter.providers.registry import Providers
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
-_STOP_GRACE_SECONDS = 5.0
+_STOP_GRACE_SECONDS = 2.0
 
 
 class MissingSettingError(Exception):
