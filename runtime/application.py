@@ -14,6 +14,11 @@ from runtime.control_plane.errors import answer_host_error, refusal
 from runtime.control_plane.key import RequireKey
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
+from runtime.data_plane.file_agents import FileAgents
+from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
+from runtime.data_plane.files_service import FilesService
+from runtime.data_plane.filesystem_service import PREFIX as FILESYSTEM_PREFIX
+from runtime.data_plane.filesystem_service import FilesystemService
 from runtime.data_plane.health import health_service
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
@@ -27,9 +32,18 @@ class Application:
 
     def __init__(self, runtime: Runtime, *, api_key: str, domain: str) -> None:
         health = health_service(runtime.metrics)
+        agents = FileAgents(runtime.python)
+        self._files = FilesService(runtime.host, agents)
         self._data_plane = DataPlane(
             runtime.host,
-            {PROCESS_PREFIX: ProcessService(), "/health": health, "/envs": health, "/metrics": health},
+            {
+                PROCESS_PREFIX: ProcessService(),
+                FILESYSTEM_PREFIX: FilesystemService(agents),
+                FILES_PREFIX: self._files,
+                "/health": health,
+                "/envs": health,
+                "/metrics": health,
+            },
         )
         endpoints = SandboxEndpoints(runtime.host, runtime.metrics, runtime.settings, domain)
         self._control_plane = Starlette(
@@ -46,6 +60,9 @@ class Application:
         """Serve one request."""
         if target_of(scope) is not None:
             await self._data_plane(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
+            # A signed link names no sandbox; its signature tells which one it is.
+            await self._files(scope, receive, send)
         else:
             await self._control_plane(scope, receive, send)
 

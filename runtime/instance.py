@@ -42,6 +42,11 @@ class Runtime:
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def python(self) -> str:
+        """The interpreter's path inside every sandbox."""
+        return self._programs.python
+
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         await self.host.take_up_all()

@@ -145,6 +145,12 @@ class Call:
                 if not flags & END_OF_STREAM:
                     yield self.decode(kind, message)
 
+    async def read_first(self, kind: type[M]) -> M:
+        """The one message of a call that is answered by a stream."""
+        async for message in self.read_stream(kind):
+            return message
+        raise ConnectError("invalid_argument", "the request holds no message")
+
     async def answer(self, message: Message) -> None:
         """Send the one answer of a unary call."""
         await self._respond(HTTPStatus.OK, self.content_type, self.encode(message))

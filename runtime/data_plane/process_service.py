@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from e2b.envd.process import process_pb as pb
 from starlette.types import Receive, Scope, Send
 
-from runtime.data_plane.connect_protocol import Call, ConnectError, M, StreamAbortedError
+from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
 from runtime.data_plane.process_stream import stream_events
 from runtime.data_plane.routing import sandbox_of
 from runtime.data_plane.users import require_user, resolve
@@ -50,13 +50,13 @@ class ProcessService:
     async def start(self, call: Call, sandbox: Sandbox) -> None:
         """Start a process and stream its events. It lives on when the client goes away."""
         require_user(call)
-        request = await _first(call, pb.StartRequest)
+        request = await call.read_first(pb.StartRequest)
         process, attachment = await _start(sandbox, request, call.timeout)
         await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
         """Stream the events of a process that runs, from now on; of one that just ended, its end."""
-        request = await _first(call, pb.ConnectRequest)
+        request = await call.read_first(pb.ConnectRequest)
         process = _find(sandbox, request.process, ended_too=True)
         attachment = process.attach()
         timer = (
@@ -140,12 +140,6 @@ METHODS: dict[str, Method] = {
     "SendSignal": ProcessService.send_signal,
     "Update": ProcessService.update,
 }
-
-
-async def _first(call: Call, kind: type[M]) -> M:
-    async for message in call.read_stream(kind):
-        return message
-    raise ConnectError("invalid_argument", "the request holds no message")
 
 
 async def _start(

@@ -103,14 +103,19 @@ def _stage_bubblewrap(programs: Path) -> Path:
 def _stage_inside(programs: Path, python_root: Path | None) -> Path:
     """Compile the programs for inside with the interpreter that will run them."""
     target = programs / "inside"
-    shutil.copytree(INSIDE, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    # The folder stays the same one: sandboxes of an earlier runtime that live on have it bound.
+    target.mkdir(exist_ok=True)
+    for stale in target.glob("*.py"):
+        stale.unlink()
     host_python = "/usr/bin/python3" if python_root is None else str(python_root / "bin" / "python3")
     compile_all = (
         "import py_compile, pathlib, sys\n"
         "for source in pathlib.Path(sys.argv[1]).glob('*.py'):\n"
-        "    py_compile.compile(source, source.with_suffix('.pyc'), source.name, doraise=True)\n"
+        "    target = pathlib.Path(sys.argv[2], source.stem + '.pyc')\n"
+        "    py_compile.compile(source, target, source.name, doraise=True)\n"
     )
-    subprocess.run([host_python, "-I", "-S", "-c", compile_all, str(target)], check=True, timeout=60)
+    command = [host_python, "-I", "-S", "-c", compile_all, str(INSIDE), str(target)]
+    subprocess.run(command, check=True, timeout=60)
     _open_to_readers(target)
     return target
 

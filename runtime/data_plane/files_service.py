@@ -1,0 +1,136 @@
+"""`/files` and `/files/compose`: who may, which of the operations, and how a refusal is said."""
+
+import contextlib
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from runtime.data_plane.connect_protocol import StreamAbortedError
+from runtime.data_plane.downloads import RangeError, TruncatedDownloadError, download
+from runtime.data_plane.entries import text_of
+from runtime.data_plane.file_agent_connection import LONG_SECONDS, path_bytes
+from runtime.data_plane.file_agents import FileAgents
+from runtime.data_plane.file_errors import FileOperationError
+from runtime.data_plane.routing import SCOPE_KEY, sandbox_of, token_matches
+from runtime.data_plane.signatures import Operation, SignedRequest
+from runtime.data_plane.uploads import upload
+from runtime.data_plane.users import USER
+from runtime.host.errors import SandboxGoneError
+from runtime.host.sandbox import Sandbox
+from runtime.host.sandbox_host import SandboxHost
+
+PREFIX = "/files"
+MAX_COMPOSE_BYTES = 49_152
+MAX_COMPOSED = 1_000
+
+
+class FilesService:
+    """The service as an ASGI application; checks signatures itself where a request bears no token."""
+
+    def __init__(self, host: SandboxHost, agents: FileAgents) -> None:
+        self._host = host
+        self._agents = agents
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        except FileOperationError as error:
+            response = _refusal(error)
+        except SandboxGoneError as error:
+            raise StreamAbortedError(str(error)) from error
+        try:
+            await response(scope, receive, send)
+        except (TruncatedDownloadError, TimeoutError) as error:
+            raise StreamAbortedError(str(error)) from error
+
+    async def _respond(self, request: Request) -> Response:
+        path, method = request.url.path, request.method
+        if path == "/files" and method in ("GET", "HEAD"):
+            sandbox = await self._authorized(request, "read")
+            return await download(request, await self._agents.of(sandbox))
+        if path == "/files" and method == "POST":
+            sandbox = await self._authorized(request, "write")
+            return await upload(request, await self._agents.of(sandbox))
+        if path == "/files/compose" and method == "POST":
+            return await self._compose(request, sandbox_of(request.scope))
+        if path in ("/files", "/files/compose"):
+            return JSONResponse({"code": 405, "message": f"{method} is not allowed at {path}"}, 405)
+        return JSONResponse({"code": 404, "message": f"no service at {path}"}, 404)
+
+    async def _authorized(self, request: Request, operation: Operation) -> Sandbox:
+        """The sandbox that this request may read or write."""
+        sandbox: Sandbox | None = request.scope.get(SCOPE_KEY)
+        if sandbox is None:
+            sandbox = await self._signer(SignedRequest.of(request.query_params, operation))
+        record = sandbox.record
+        if record.access_token is not None and not token_matches(request.scope, record):
+            if "x-access-token" in request.headers:
+                message = "access token present in header but does not match"
+                raise FileOperationError("unauthenticated", message)
+            SignedRequest.of(request.query_params, operation).check(record.access_token)
+        _check_username(request.query_params.get("username", ""))
+        return sandbox
+
+    async def _signer(self, signed: SignedRequest) -> Sandbox:
+        """The sandbox that signed a request which names none."""
+        candidates = (
+            (record.id, record.access_token)
+            for record in self._host.records.values()
+            if record.access_token is not None
+        )
+        sandbox = await self._host.reach(signed.find_signer(candidates) or "")
+        if sandbox is None:
+            raise FileOperationError("unauthenticated", "invalid signature")
+        return sandbox
+
+    async def _compose(self, request: Request, sandbox: Sandbox) -> Response:
+        destination, sources = await _composition(request)
+        agent = await self._agents.of(sandbox)
+        paths = [path_bytes(path) for path in (destination, *sources)]
+        (written,) = await agent.ask("compose", *paths, seconds=LONG_SECONDS)
+        name = text_of(written.rpartition(b"/")[2])
+        return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
+
+
+async def _composition(request: Request) -> tuple[str, list[str]]:
+    """The destination and sources that a request to compose names."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_COMPOSE_BYTES:
+            raise FileOperationError(
+                "too_large", f"a request to compose has at most {MAX_COMPOSE_BYTES} bytes"
+            )
+    fields: Any = None
+    with contextlib.suppress(orjson.JSONDecodeError):
+        fields = orjson.loads(body)
+    if not isinstance(fields, dict):
+        raise FileOperationError("invalid_argument", "invalid request body: expected a JSON object")
+    sources, destination = fields.get("source_paths"), fields.get("destination")
+    username = fields.get("username") or ""
+    if not isinstance(sources, list) or not sources or not all(isinstance(each, str) for each in sources):
+        raise FileOperationError("invalid_argument", "source_paths must not be empty, and hold paths")
+    if len(sources) > MAX_COMPOSED:
+        raise FileOperationError("invalid_argument", f"at most {MAX_COMPOSED} files can be composed at once")
+    if not isinstance(destination, str) or not destination:
+        raise FileOperationError("invalid_argument", "destination is required")
+    _check_username(username if isinstance(username, str) else repr(username))
+    return destination, sources
+
+
+def _check_username(name: str) -> None:
+    if name not in ("", USER):
+        message = f"error looking up user '{name}': unknown user; a sandbox here has the user '{USER}' only"
+        raise FileOperationError("unauthenticated", message)
+
+
+def _refusal(error: FileOperationError) -> Response:
+    headers = {"Content-Range": f"bytes */{error.size}"} if isinstance(error, RangeError) else None
+    return JSONResponse({"code": error.status, "message": error.message}, error.status, headers)

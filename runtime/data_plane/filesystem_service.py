@@ -1,0 +1,139 @@
+"""E2B's `filesystem.Filesystem`: what a path is, directories, moves, removals, watches."""
+
+from collections.abc import Awaitable, Callable
+
+from e2b.envd.filesystem import filesystem_pb as pb
+from starlette.types import Receive, Scope, Send
+
+from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
+from runtime.data_plane.entries import entry_of
+from runtime.data_plane.file_agent_connection import LONG_SECONDS, path_bytes
+from runtime.data_plane.file_agents import FileAgents
+from runtime.data_plane.file_errors import FileOperationError
+from runtime.data_plane.listing import list_directory
+from runtime.data_plane.routing import sandbox_of
+from runtime.data_plane.users import require_user
+from runtime.data_plane.watch_stream import stream_changes
+from runtime.data_plane.watchers import Watch, WatchRequest
+from runtime.host.errors import SandboxGoneError
+from runtime.host.sandbox import Sandbox
+
+PREFIX = "/filesystem.Filesystem/"
+MAX_DEPTH = 1_000
+
+
+class FilesystemService:
+    """The service as an ASGI application, behind `DataPlane`."""
+
+    def __init__(self, agents: FileAgents) -> None:
+        self._agents = agents
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        call = Call.of(scope, receive, send)
+        method = METHODS.get(scope["path"].removeprefix(PREFIX))
+        if method is None:
+            await call.refuse(ConnectError("unimplemented", f"no method {scope['path']}"))
+            return
+        try:
+            require_user(call)
+            await method(self, call, sandbox_of(scope))
+        except ConnectError as error:
+            await _refuse(call, error)
+        except FileOperationError as error:
+            await _refuse(call, error.connect_error)
+        except SandboxGoneError as error:
+            raise StreamAbortedError(str(error)) from error
+
+    async def stat(self, call: Call, sandbox: Sandbox) -> None:
+        """What a path is."""
+        request = await call.read_unary(pb.StatRequest)
+        await call.answer(pb.StatResponse(entry=entry_of(await self._ask(sandbox, "stat", request.path))))
+
+    async def make_dir(self, call: Call, sandbox: Sandbox) -> None:
+        """Make a directory and its parents."""
+        request = await call.read_unary(pb.MakeDirRequest)
+        made = await self._ask(sandbox, "make_directory", request.path)
+        await call.answer(pb.MakeDirResponse(entry=entry_of(made)))
+
+    async def move(self, call: Call, sandbox: Sandbox) -> None:
+        """Rename a file or directory."""
+        request = await call.read_unary(pb.MoveRequest)
+        moved = await self._ask(sandbox, "move", request.source, request.destination)
+        await call.answer(pb.MoveResponse(entry=entry_of(moved)))
+
+    async def list_dir(self, call: Call, sandbox: Sandbox) -> None:
+        """What a directory holds, to a depth; 0 stands for 1."""
+        request = await call.read_unary(pb.ListDirRequest)
+        agent = await self._agents.of(sandbox)
+        depth = min(request.depth or 1, MAX_DEPTH)
+        entries = await list_directory(agent, path_bytes(request.path), depth)
+        await call.answer(pb.ListDirResponse(entries=entries))
+
+    async def remove(self, call: Call, sandbox: Sandbox) -> None:
+        """Remove a file or a tree; what is not there is no error."""
+        request = await call.read_unary(pb.RemoveRequest)
+        agent = await self._agents.of(sandbox)
+        await agent.ask("remove", path_bytes(request.path), seconds=LONG_SECONDS)
+        await call.answer(pb.RemoveResponse())
+
+    async def watch_dir(self, call: Call, sandbox: Sandbox) -> None:
+        """Tell what changes in a directory for as long as the caller listens, or until its deadline."""
+        watch = await self._watch(sandbox, await call.read_first(pb.WatchDirRequest))
+        try:
+            await stream_changes(call, watch)
+        finally:
+            watch.close()
+
+    async def create_watcher(self, call: Call, sandbox: Sandbox) -> None:
+        """Begin to collect what changes in a directory."""
+        watch = await self._watch(sandbox, await call.read_unary(pb.CreateWatcherRequest))
+        try:
+            watcher_id = self._agents.watches_of(sandbox).add(watch)
+        except FileOperationError:
+            watch.close()
+            raise
+        await call.answer(pb.CreateWatcherResponse(watcher_id=watcher_id))
+
+    async def get_watcher_events(self, call: Call, sandbox: Sandbox) -> None:
+        """What was collected since the last call."""
+        request = await call.read_unary(pb.GetWatcherEventsRequest)
+        events = self._agents.watches_of(sandbox).take(request.watcher_id)
+        await call.answer(pb.GetWatcherEventsResponse(events=events))
+
+    async def remove_watcher(self, call: Call, sandbox: Sandbox) -> None:
+        """End a collection."""
+        request = await call.read_unary(pb.RemoveWatcherRequest)
+        self._agents.watches_of(sandbox).remove(request.watcher_id)
+        await call.answer(pb.RemoveWatcherResponse())
+
+    async def _ask(self, sandbox: Sandbox, operation: str, *paths: str) -> bytes:
+        agent = await self._agents.of(sandbox)
+        fields = await agent.ask(operation, *map(path_bytes, paths))
+        return fields[0] if fields else b""
+
+    async def _watch(self, sandbox: Sandbox, request: pb.WatchDirRequest | pb.CreateWatcherRequest) -> Watch:
+        watch = Watch(await self._agents.of(sandbox))
+        await watch.start(WatchRequest(path_bytes(request.path), request.recursive, request.include_entry))
+        return watch
+
+
+METHODS: dict[str, Callable[[FilesystemService, Call, Sandbox], Awaitable[None]]] = {
+    "Stat": FilesystemService.stat,
+    "MakeDir": FilesystemService.make_dir,
+    "Move": FilesystemService.move,
+    "ListDir": FilesystemService.list_dir,
+    "Remove": FilesystemService.remove,
+    "WatchDir": FilesystemService.watch_dir,
+    "CreateWatcher": FilesystemService.create_watcher,
+    "GetWatcherEvents": FilesystemService.get_watcher_events,
+    "RemoveWatcher": FilesystemService.remove_watcher,
+}
+
+
+async def _refuse(call: Call, error: ConnectError) -> None:
+    if b"connect+" in call.content_type:
+        await call.begin_stream()
+        await call.end_stream(error)
+    else:
+        await call.refuse(error)
