@@ -168,6 +168,10 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
+            if record.state == "running" and record.pid1 is None:
+                # Its making never came to an end, so nobody knows of it; its supervisor gives up by itself.
+                await asyncio.to_thread(self._store.remove, record.id)
+                continue
             self.records[record.id] = record
             self._user_ids.claim(record.user_id)
             if await self._engine.take_up(record) is not None:
