@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from e2b.envd.process import process_pb as pb
 from starlette.types import Receive, Scope, Send
 
-from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
+from runtime.data_plane.connect_protocol import Call, ConnectError
 from runtime.data_plane.process_stream import stream_events
-from runtime.data_plane.routing import sandbox_of
+from runtime.data_plane.routing import answer_json, not_found, sandbox_of
 from runtime.data_plane.users import require_user, resolve
 from runtime.host.attachment import Attachment
 from runtime.host.bubblewrap import HOME
@@ -42,10 +42,8 @@ class ProcessService:
                 await call.end_stream(error)
             else:
                 await call.refuse(error)
-        except InputClosedError as error:
-            await call.refuse(ConnectError("internal", f"error writing to process: {error}"))
-        except SandboxGoneError as error:
-            raise StreamAbortedError(str(error)) from error
+        except SandboxGoneError:
+            await answer_json(send, 502, not_found(sandbox_of(scope).id))
 
     async def start(self, call: Call, sandbox: Sandbox) -> None:
         """Start a process and stream its events. It lives on when the client goes away."""
@@ -126,7 +124,10 @@ class ProcessService:
         request = await call.read_unary(pb.UpdateRequest)
         process = _find(sandbox, request.process)
         if request.pty is not None and request.pty.size is not None:
-            process.resize(*_size(request.pty))
+            try:
+                process.resize(*_size(request.pty))
+            except InputClosedError as error:
+                raise ConnectError("internal", str(error)) from error
         await call.answer(pb.UpdateResponse())
 
 
@@ -210,7 +211,10 @@ async def _write(process: Process, given: pb.ProcessInput | None) -> None:
     chosen = given.input if given is not None else None
     if chosen is None:
         raise ConnectError("invalid_argument", "the request holds no input")
-    await process.write(chosen.value, terminal=chosen.field == "pty")
+    try:
+        await process.write(chosen.value, terminal=chosen.field == "pty")
+    except InputClosedError as error:
+        raise ConnectError("internal", f"error writing to {chosen.field}: {error}") from error
 
 
 def _size(terminal: pb.PTY) -> tuple[int, int]:
