@@ -7,6 +7,7 @@ from uuid import UUID
 
 from commandcenter.background import BackgroundTasks
 from commandcenter.database import Database
+from commandcenter.heartbeats import Heartbeats
 from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
 from commandcenter.logs.recorder import LogRecorder
@@ -16,7 +17,7 @@ from commandcenter.providers.registry import Providers
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
-_STOP_GRACE_SECONDS = 5.0
+_STOP_GRACE_SECONDS = 2.0
 
 
 class MissingSettingError(Exception):
@@ -35,6 +36,7 @@ class Services:
     database: Database
     signals: Signals
     measurements: Measurements
+    heartbeats: Heartbeats
     providers: Providers
     recorder: LogRecorder
     background: BackgroundTasks
@@ -62,6 +64,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         measurements = Measurements(settings.redis_url)
         measurements.start()
         stack.push_async_callback(measurements.close)
+        heartbeats = Heartbeats(settings.redis_url)
+        stack.push_async_callback(heartbeats.close)
         providers = Providers(accounts_from(settings))
         recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))
         background = BackgroundTasks()
@@ -71,6 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database=database,
             signals=signals,
             measurements=measurements,
+            heartbeats=heartbeats,
             providers=providers,
             recorder=recorder,
             background=background,

@@ -89,7 +89,7 @@ async def _record_intent(
     services: Services, scope: Scope, sandbox_id: UUID, request: StartExecution
 ) -> tuple[Execution, Sandbox | None]:
     """The row of the new execution with its sandbox, or the one that the idempotency key stands for."""
-    wanted = fingerprint(request)
+    wanted = fingerprint(request, sandbox_id)
     try:
         async with services.database.transaction(scope.project_id) as session:
             existing = await _find_by_key(session, scope, request.idempotency_key)

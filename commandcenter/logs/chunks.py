@@ -1,9 +1,11 @@
 """A chunk of output, as it passes from the recorder to readers."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from commandcenter.logs.cursors import encode_execution_cursor
 from commandcenter.logs.records import LogStream
 
 
@@ -34,6 +36,16 @@ class LogChunk:
     gap: LogGap | None = None
 
     @property
+    def cursor(self) -> str:
+        """The cursor after this chunk, for following its execution."""
+        return encode_execution_cursor(self.execution_id, self.sequence)
+
+    @property
     def text(self) -> str:
         """The bytes as text; what is no UTF-8 becomes replacement characters."""
         return self.data.decode("utf-8", errors="replace")
+
+    @property
+    def base64(self) -> str:
+        """The bytes exactly, as base64."""
+        return b64encode(self.data).decode("ascii")

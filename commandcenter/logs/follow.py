@@ -6,7 +6,7 @@ leads back to the database. So whatever is lost on the way, nothing is lost to t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -37,7 +37,7 @@ class LogBatch:
 
 async def follow_execution(
     services: Services, scope: Scope, execution_id: UUID, after: str | None
-) -> AsyncIterator[LogBatch]:
+) -> AsyncGenerator[LogBatch, None]:
     """An execution's output after a cursor, live, until it has ended; the last batch says `ended`."""
     async with services.database.transaction(scope.project_id) as session:
         execution = await get_execution(session, scope, execution_id)
@@ -84,7 +84,7 @@ async def _live(
     wake: asyncio.Event,
     queue: FeedQueue,
     listener: Listener,
-) -> AsyncIterator[list[LogChunk]]:
+) -> AsyncGenerator[list[LogChunk], None]:
     """Chunks of the feed for as long as they follow on; ends when the database has to be read."""
     while True:
         if not await woken(wake):

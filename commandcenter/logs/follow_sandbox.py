@@ -5,10 +5,9 @@ was not there at the last look has a number that the cursor does not hold.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from uuid import UUID
 
-from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
@@ -18,18 +17,16 @@ from commandcenter.logs.cursors import SandboxPosition, decode_sandbox_cursor, e
 from commandcenter.logs.feed import FeedQueue
 from commandcenter.logs.follow import LARGEST_BATCH_BYTES, LogBatch, as_batch, runs, woken
 from commandcenter.logs.store import read_chunks
+from commandcenter.logs.unread import finish, unread_executions
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
 from commandcenter.signals import Listener, execution_topic, log_topic, sandbox_topic
 
-_MOST_EXECUTIONS_A_LOOK = 500
-_NOT_READ = text("NOT (CAST(:complete AS int8multirange) @> executions.number)")
-
 
 async def follow_sandbox(
     services: Services, scope: Scope, sandbox_id: UUID, after: str | None
-) -> AsyncIterator[LogBatch]:
+) -> AsyncGenerator[LogBatch, None]:
     """The output of all executions of a sandbox after a cursor, live, until the sandbox has ended."""
     position = decode_sandbox_cursor(after, sandbox_id)
     async with services.database.transaction(scope.project_id) as session:
@@ -43,11 +40,11 @@ async def follow_sandbox(
         while True:
             async with services.database.transaction(scope.project_id) as session:
                 sandbox = await get_sandbox(session, scope, sandbox_id)
-                unread = await _unread_executions(session, scope, sandbox_id, position)
+                unread = await unread_executions(session, scope, sandbox_id, position)
                 chunks = await _read(session, scope, unread, position)
             for batch in _batches(chunks, sandbox_id, position):
                 yield batch
-            finished = _finish(unread, position)
+            finished = finish(unread, position)
             if chunks or finished:
                 continue
             if sandbox.status is SandboxStatus.TERMINATED and not unread:
@@ -56,23 +53,6 @@ async def follow_sandbox(
             async for live in _live(services, sandbox_id, position, wake, queue, listener):
                 for batch in _batches(live, sandbox_id, position):
                     yield batch
-
-
-async def _unread_executions(
-    session: AsyncSession, scope: Scope, sandbox_id: UUID, position: SandboxPosition
-) -> list[Execution]:
-    """Executions that were not read to their end: those with new output or a new end first in line."""
-    found = await session.scalars(
-        select(Execution)
-        .where(
-            Execution.project_id == scope.project_id,
-            Execution.sandbox_id == sandbox_id,
-            _NOT_READ.bindparams(complete=position.as_multirange()),
-        )
-        .order_by(Execution.number)
-        .limit(_MOST_EXECUTIONS_A_LOOK)
-    )
-    return list(found)
 
 
 async def _read(
@@ -86,18 +66,6 @@ async def _read(
     if not behind:
         return []
     return await read_chunks(session, scope, behind, most_bytes=LARGEST_BATCH_BYTES)
-
-
-def _finish(unread: Sequence[Execution], position: SandboxPosition) -> bool:
-    """Note the executions that have ended and were read whole; whether there were any."""
-    whole = [
-        execution.number
-        for execution in unread
-        if execution.has_ended and position.sequence(execution.number) >= execution.last_sequence
-    ]
-    for number in whole:
-        position.finish(number)
-    return bool(whole)
 
 
 def _batches(chunks: Sequence[LogChunk], sandbox_id: UUID, position: SandboxPosition) -> Iterator[LogBatch]:
@@ -114,7 +82,7 @@ async def _live(
     wake: asyncio.Event,
     queue: FeedQueue,
     listener: Listener,
-) -> AsyncIterator[list[LogChunk]]:
+) -> AsyncGenerator[list[LogChunk], None]:
     """Chunks of the feed for as long as they follow on; ends when the database has to be read."""
     while await woken(wake):
         fresh, signals = queue.take_all(), listener.take_all()

@@ -29,10 +29,13 @@ from pyqwest import Client
 from commandcenter.errors import DomainError
 from commandcenter.providers.accounts import ProviderAccount
 from commandcenter.providers.errors import ProviderSandboxGoneError, ProviderSandboxPausedError
-from commandcenter.providers.mapping import Subject, domain_error, raise_if_cancelled, unavailable
+from commandcenter.providers.mapping import Subject, domain_error, raise_if_cancelled
+from commandcenter.providers.phrasing import unavailable
 
 SandboxState = Literal["running", "paused"]
 
+# How often the provider is asked to send a sign of life on a silent stream.
+KEEPALIVE_SECONDS = 50
 # One message holds at most a listing or some kilobytes of output; more is not taken into memory.
 _MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -75,11 +78,13 @@ class Attachment:
         details: AttachmentDetails,
         *,
         request_seconds: float,
+        silence_seconds: float,
         state_of: Callable[[str], Awaitable[SandboxState]],
     ) -> None:
         self.details = details
         self.provider = account.name
         self.request_seconds = request_seconds
+        self.silence_seconds = silence_seconds
         self.envd_version = Version(details.envd_version)
         self._account = account
         self._state_of = state_of

@@ -4,7 +4,7 @@ The SDK raises exceptions of five libraries and some bare ones; nothing of that 
 """
 
 import asyncio
-import math
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
@@ -12,7 +12,6 @@ from enum import Enum, auto
 import httpx
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from e2b.api.client.types import Response
 from e2b.exceptions import (
     AuthenticationException,
     FileNotFoundException,
@@ -30,6 +29,7 @@ from e2b.exceptions import (
 )
 
 from commandcenter.errors import DomainError
+from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileExistsInSandboxError,
@@ -38,14 +38,12 @@ from commandcenter.providers.errors import (
     NotADirectoryInSandboxError,
     NotAFileError,
     ProcessNotFoundError,
-    ProviderKeyRefusedError,
-    ProviderRateLimitedError,
-    ProviderRefusedError,
     ProviderSandboxGoneError,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
     TemplateNotFoundError,
 )
+from commandcenter.providers.phrasing import key_refused, rate_limited, refused, timed_out, unavailable
+
+_MOST_WORDS = 300
 
 
 class Subject(Enum):
@@ -82,10 +80,12 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
 
 
 @asynccontextmanager
-async def provider_errors(provider: str, subject: Subject) -> AsyncIterator[None]:
-    """Turn whatever the calls inside raise into a `DomainError`; a cancellation stays one."""
+async def control_plane_call(provider: str, subject: Subject, seconds: float) -> AsyncIterator[None]:
+    """Bound the call inside, and turn whatever it raises into a `DomainError`; a cancellation stays one."""
     try:
-        yield
+        # The SDK's own `request_timeout` counts double: its transport adds reading to writing.
+        async with asyncio.timeout(seconds):
+            yield
     except Exception as error:
         raise_if_cancelled(error)
         raise domain_error(error, provider, subject) from error
@@ -101,7 +101,7 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
     """What `error`, raised by a call about `subject` at `provider`, means here."""
     if isinstance(error, DomainError):
         return error
-    words = str(error) or type(error).__name__
+    words = _words(error)
     if isinstance(error, ConnectError):
         return _from_connect(error, provider, subject)
     if isinstance(error, SandboxException):
@@ -116,7 +116,7 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
         case httpx.HTTPError() | OSError():
             return unavailable(provider, words)
         case _:
-            return unavailable(provider, f"an answer that is not understood: {type(error).__name__} {words}")
+            return _not_understood(error, provider, subject)
 
 
 def file_error(words: str) -> DomainError | None:
@@ -128,52 +128,8 @@ def file_error(words: str) -> DomainError | None:
     return None
 
 
-def unavailable(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderUnavailableError:
-    """The error of a provider that did not answer, or answered that it can't now."""
-    return ProviderUnavailableError(
-        f"Provider {provider} is not available: {words}. Try again later.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def timed_out(provider: str, words: str) -> ProviderTimeoutError:
-    """The error of a provider that did not answer in time."""
-    return ProviderTimeoutError(f"Provider {provider} did not answer in time: {words}. Try again later.")
-
-
-def rate_limited(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderRateLimitedError:
-    """The error of a provider that takes no more at the moment."""
-    when = "later" if retry_after_seconds is None else f"in {math.ceil(retry_after_seconds)} s"
-    return ProviderRateLimitedError(
-        f"Provider {provider} takes no more requests: {words}. Try again {when}.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def refused(provider: str, words: str) -> ProviderRefusedError:
-    """The error of a request that a provider refuses."""
-    return ProviderRefusedError(f"Provider {provider} refused the request: {words}")
-
-
-def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:
-    """The error of an API key that a provider does not accept."""
-    return ProviderKeyRefusedError(
-        f"Provider {provider} does not accept the configured API key: {words}. Set a valid key."
-    )
-
-
-def retry_after(headers: httpx.Headers) -> float | None:
-    """The seconds that a `Retry-After` header asks to wait, if it does so in seconds."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
-
-
 def _from_sdk(error: SandboxException, provider: str, subject: Subject) -> DomainError:
-    words = str(error)
+    words = _words(error)
     match error:
         case SandboxNotFoundException() | SandboxNotRunningException():
             return ProviderSandboxGoneError(words)
@@ -228,12 +184,19 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
     return refused(provider, words)
 
 
+def _words(error: Exception) -> str:
+    # The SDK puts the status before the provider's words; the class of our error says it better.
+    return re.sub(r"^\d{3}: ", "", str(error)) or type(error).__name__
+
+
+def _not_understood(error: Exception, provider: str, subject: Subject) -> DomainError:
+    answer = answer_behind(error)
+    if answer is not None and answer.status >= 400:
+        words = f"HTTP {answer.status} {answer.text[:_MOST_WORDS]}"
+        return _from_status(answer.status, words, provider, subject, answer.retry_after_seconds)
+    return unavailable(provider, f"an answer that is not understood ({type(error).__name__}: {error})")
+
+
 def _advised_wait(error: Exception) -> float | None:
-    # The SDK drops the header when it makes the exception; the response is still in the frame that did.
-    traceback = error.__traceback__
-    while traceback is not None:
-        for value in traceback.tb_frame.f_locals.values():
-            if isinstance(value, Response):
-                return retry_after(httpx.Headers(dict(value.headers)))
-        traceback = traceback.tb_next
-    return None
+    answer = answer_behind(error)
+    return answer.retry_after_seconds if answer is not None else None

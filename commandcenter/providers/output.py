@@ -20,14 +20,12 @@ from commandcenter.errors import DomainError
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended, ended
 from commandcenter.providers.errors import OutputInterruptedError
-from commandcenter.providers.mapping import Subject, raise_if_cancelled, timed_out, unavailable
+from commandcenter.providers.mapping import Subject, raise_if_cancelled
+from commandcenter.providers.phrasing import timed_out, unavailable
 
 OutputStream = Literal["stdout", "stderr", "pty"]
 ProcessEvents = AsyncGenerator[StartResponse | ConnectResponse, None]
 
-KEEPALIVE_SECONDS = 50
-# Three keep-alives missed: the connection is dead, even if the kernel has not noticed.
-SILENCE_SECONDS = 3 * KEEPALIVE_SECONDS + 10
 _DRAIN_SECONDS = 1.0
 
 
@@ -65,7 +63,7 @@ class RunningProcess:
             raise StopAsyncIteration
         while True:
             try:
-                event = await _next_event(self._events, SILENCE_SECONDS)
+                event = await _next_event(self._events, self._attachment.silence_seconds)
             except Exception as error:
                 return await self._broken(error)
             match event:
@@ -101,7 +99,9 @@ class RunningProcess:
         if isinstance(error, StopAsyncIteration):
             reason: DomainError = unavailable(self._attachment.provider, "the stream ended early")
         elif isinstance(error, TimeoutError):
-            reason = timed_out(self._attachment.provider, f"no sign of life for {SILENCE_SECONDS} s")
+            reason = timed_out(
+                self._attachment.provider, f"no sign of life for {self._attachment.silence_seconds:g} s"
+            )
         else:
             reason = await self._attachment.explain(error, Subject.PROCESS)
         raise OutputInterruptedError(

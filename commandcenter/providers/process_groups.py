@@ -6,17 +6,27 @@ ended from inside the sandbox, by a small program that finds it in /proc.
 
 import asyncio
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
-from commandcenter.providers.errors import ProviderTimeoutError
+from commandcenter.providers.errors import (
+    ProcessNotFoundError,
+    ProviderRateLimitedError,
+    ProviderRefusedError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+)
 from commandcenter.providers.output import Output
-from commandcenter.providers.processes import start_program
+from commandcenter.providers.processes import send_signal, start_program
 
 _NOTHING_TO_END = 3
 _DIAGNOSIS_BYTES = 2000
 
 # The group is whatever shares the target's process group or session, if it leads them, and its
 # descendants. Members are remembered with their start time: a number that is used again is not theirs.
+# Builtins alone, as a group that filled the sandbox leaves no room for another process: `pause` waits
+# on input that never comes.
 _END_GROUP = r"""
 target=$1 grace_rounds=$2
 declare -A began
@@ -49,6 +59,7 @@ survey() {
     done
 }
 signal() { kill -s "$1" -- "${alive[@]}" 2>/dev/null; }
+pause() { read -rt 0.02; }
 survey
 ((${#alive[@]})) || exit 3
 signal TERM
@@ -56,19 +67,21 @@ signal CONT
 for ((round = 0; round < grace_rounds; round++)); do
     survey
     ((${#alive[@]})) || exit 0
-    sleep 0.02
+    pause
 done
 for ((round = 0; round < 100; round++)); do
     survey
     ((${#alive[@]})) || exit 0
     signal KILL
-    sleep 0.02
+    pause
 done
 echo "still running: ${alive[*]}" >&2
 exit 4
 """
 _ROUND_SECONDS = 0.02
 _KILL_SECONDS = 10.0
+_BURIAL_SECONDS = 5.0
+_MAY_BE_FULL = (ProviderRefusedError, ProviderRateLimitedError, ProviderUnavailableError)
 
 
 async def cancel(
@@ -80,12 +93,41 @@ async def cancel(
     processes still write reaches their own streams, and so does their end. Raises `ProviderTimeoutError`
     where something can't be ended.
     """
+    try:
+        return await _end_group(attachment, pid, user, grace_seconds)
+    except _MAY_BE_FULL:
+        return await _make_room_and_end_group(attachment, pid, user, grace_seconds)
+
+
+async def _make_room_and_end_group(
+    attachment: Attachment, pid: int, user: str | None, grace_seconds: float
+) -> bool:
+    """End a group that filled its sandbox, where nothing else can be started before part of it is gone."""
+    signalled = True
+    try:
+        await send_signal(attachment, pid, "SIGKILL")
+    except ProcessNotFoundError:
+        signalled = False
+    # The kernel takes its time to bury hundreds of processes.
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(_MAY_BE_FULL),
+        stop=stop_after_delay(_BURIAL_SECONDS),
+        wait=wait_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    ):
+        with attempt:
+            ended = await _end_group(attachment, pid, user, grace_seconds)
+    return signalled or ended
+
+
+async def _end_group(attachment: Attachment, pid: int, user: str | None, grace_seconds: float) -> bool:
     rounds = max(0, round(grace_seconds / _ROUND_SECONDS))
     ender = await start_program(
         attachment,
         ["/bin/bash", "--noprofile", "--norc", "-c", _END_GROUP, "end-group", str(pid), str(rounds)],
         user=user,
         cwd="/",
+        stdin=True,
     )
     said = b""
     try:

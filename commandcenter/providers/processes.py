@@ -12,9 +12,9 @@ from e2b.envd.process import process_pb
 from e2b.envd.utils import timeout_to_ms
 from protobuf import Oneof
 
-from commandcenter.providers.attachments import Attachment
+from commandcenter.providers.attachments import KEEPALIVE_SECONDS, Attachment
 from commandcenter.providers.mapping import Subject
-from commandcenter.providers.output import KEEPALIVE_SECONDS, ProcessEvents, RunningProcess, opened
+from commandcenter.providers.output import ProcessEvents, RunningProcess, opened
 
 # A terminal without these is one in which editors and non-ASCII text fail.
 _TERMINAL_ENVS = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}

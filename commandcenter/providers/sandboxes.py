@@ -1,6 +1,7 @@
 """Making, ending, pausing and finding sandboxes at one provider."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,9 +12,14 @@ from e2b.sandbox.sandbox_api import SandboxInfo, SandboxQuery
 
 from commandcenter.errors import DomainError
 from commandcenter.providers.accounts import ProviderAccount, ProviderKind
-from commandcenter.providers.attachments import Attachment, AttachmentDetails, SandboxState
+from commandcenter.providers.attachments import (
+    KEEPALIVE_SECONDS,
+    Attachment,
+    AttachmentDetails,
+    SandboxState,
+)
 from commandcenter.providers.errors import ProviderSandboxGoneError, ProviderUnavailableError
-from commandcenter.providers.mapping import Subject, provider_errors
+from commandcenter.providers.mapping import Subject, control_plane_call
 
 _REQUEST_SECONDS = 30.0
 _HEALTH_SECONDS = 5.0
@@ -71,11 +77,19 @@ class Provider:
     """One provider account, driven through E2B's SDK.
 
     Every call is bounded by `request_seconds` and raises the errors of `commandcenter.providers.errors`.
+    A stream of which nothing is heard for `silence_seconds`, not even a keep-alive, counts as broken.
     """
 
-    def __init__(self, account: ProviderAccount, *, request_seconds: float = _REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        account: ProviderAccount,
+        *,
+        request_seconds: float = _REQUEST_SECONDS,
+        silence_seconds: float = 3 * KEEPALIVE_SECONDS + 10,
+    ) -> None:
         self.account = account
         self._request_seconds = request_seconds
+        self._silence_seconds = silence_seconds
         self._client = E2B(
             api_key=account.api_key,
             api_url=account.api_url,
@@ -112,7 +126,7 @@ class Provider:
         `idempotency_key` holds lowercase letters, digits and hyphens. A provider may not honour it, and a
         timeout leaves the outcome open: put an id of your own into `metadata` and look for it with `list`.
         """
-        async with provider_errors(self.name, Subject.TEMPLATE):
+        async with self._call(Subject.TEMPLATE):
             sandbox = await self._client.AsyncSandbox.create(
                 template=template,
                 timeout=ttl_seconds,
@@ -126,28 +140,28 @@ class Provider:
 
     async def kill(self, sandbox_id: str) -> bool:
         """End a sandbox, running or paused. False: it was gone already."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             return await self._client.AsyncSandbox.kill(sandbox_id)
 
     async def pause(self, sandbox_id: str) -> None:
         """Pause a sandbox; one that is paused already stays so."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             await self._client.AsyncSandbox.pause(sandbox_id)
 
     async def resume(self, sandbox_id: str, ttl_seconds: int) -> ProviderSandbox:
         """Resume a paused sandbox, or extend a running one to at least `ttl_seconds` from now."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             sandbox = await self._client.AsyncSandbox.connect(sandbox_id, timeout=ttl_seconds)
         return await self._started(sandbox)
 
     async def set_ttl(self, sandbox_id: str, seconds: int) -> None:
         """Let a running sandbox end `seconds` from now, sooner or later than before."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             await self._client.AsyncSandbox.set_timeout(sandbox_id, seconds)
 
     async def info(self, sandbox_id: str) -> ProviderSandboxInfo:
         """What the provider knows of a sandbox; raises `ProviderSandboxGoneError` if nothing."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             info = await self._client.AsyncSandbox.get_info(sandbox_id, retries=_READ_RETRIES)
         return _info(info)
 
@@ -162,7 +176,7 @@ class Provider:
         for _ in range(_MOST_PAGES):
             if not pages.has_next:
                 return
-            async with provider_errors(self.name, Subject.SANDBOX):
+            async with self._call(Subject.SANDBOX):
                 page = await pages.next_items()
             yield [_info(info) for info in page]
         if pages.has_next:
@@ -172,7 +186,7 @@ class Provider:
 
     async def metrics(self, sandbox_id: str) -> ProviderMetrics | None:
         """The latest measurement of a sandbox; None before the first."""
-        async with provider_errors(self.name, Subject.SANDBOX):
+        async with self._call(Subject.SANDBOX):
             measured = await self._client.AsyncSandbox.get_metrics(sandbox_id, retries=_READ_RETRIES)
         if not measured:
             return None
@@ -189,9 +203,9 @@ class Provider:
 
     async def healthy(self) -> tuple[bool, str]:
         """Whether the provider answers and takes the key, and if not, why."""
-        pages = self._client.AsyncSandbox.list(limit=1, request_timeout=_HEALTH_SECONDS)
+        pages = self._client.AsyncSandbox.list(limit=1)
         try:
-            async with provider_errors(self.name, Subject.SANDBOX):
+            async with control_plane_call(self.name, Subject.SANDBOX, _HEALTH_SECONDS):
                 await pages.next_items()
         except DomainError as error:
             return False, error.message
@@ -200,8 +214,15 @@ class Provider:
     def attach(self, details: AttachmentDetails) -> Attachment:
         """A way into a sandbox's processes and files; asks nobody and changes no time to live."""
         return Attachment(
-            self.account, details, request_seconds=self._request_seconds, state_of=self._state_of
+            self.account,
+            details,
+            request_seconds=self._request_seconds,
+            silence_seconds=self._silence_seconds,
+            state_of=self._state_of,
         )
+
+    def _call(self, subject: Subject) -> AbstractAsyncContextManager[None]:
+        return control_plane_call(self.name, subject, self._request_seconds)
 
     async def _state_of(self, sandbox_id: str) -> SandboxState:
         return (await self.info(sandbox_id)).state

@@ -13,6 +13,7 @@ from e2b.envd.versions import ENVD_OCTET_STREAM_UPLOAD
 from e2b.exceptions import is_sandbox_not_found_message
 
 from commandcenter.errors import DomainError
+from commandcenter.providers.answers import retry_after
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import (
@@ -22,15 +23,8 @@ from commandcenter.providers.errors import (
     ProviderRefusedError,
 )
 from commandcenter.providers.files import FileEntry, stat
-from commandcenter.providers.mapping import (
-    Subject,
-    file_error,
-    rate_limited,
-    refused,
-    retry_after,
-    timed_out,
-    unavailable,
-)
+from commandcenter.providers.mapping import Subject, file_error
+from commandcenter.providers.phrasing import rate_limited, refused, timed_out, unavailable
 from commandcenter.providers.processes import start_program
 
 _STALLED_SECONDS = 60.0
@@ -138,25 +132,28 @@ async def write(
             f"The sandbox's agent ({attachment.envd_version}) is too old for uploads: rebuild its template."
         )
     source = _Source(data)
-    async with attachment.errors(Subject.FILE):
-        try:
-            async with asyncio.timeout(_STALLED_SECONDS) as patience:
-                response = await attachment.transfers.post(
-                    ENVD_API_FILES_ROUTE,
-                    params=_parameters(path, user),
-                    headers={"content-type": "application/octet-stream"},
-                    content=source.chunks(patience),
-                    timeout=None,
-                )
-        except Exception:
-            if source.error is not None:
-                raise source.error from None
-            raise
+    try:
+        response = await _upload(attachment, path, source, user)
+    except DomainError:
+        if source.error is not None:
+            raise source.error from None
+        raise
     if response.is_error:
         raise await _refusal(attachment, response)
     if mode is not None:
         await _set_mode(attachment, path, mode, user)
     return await stat(attachment, path, user=user)
+
+
+async def _upload(attachment: Attachment, path: str, source: "_Source", user: str | None) -> httpx.Response:
+    async with attachment.errors(Subject.FILE), asyncio.timeout(_STALLED_SECONDS) as patience:
+        return await attachment.transfers.post(
+            ENVD_API_FILES_ROUTE,
+            params=_parameters(path, user),
+            headers={"content-type": "application/octet-stream"},
+            content=source.chunks(patience),
+            timeout=None,
+        )
 
 
 class _Source:

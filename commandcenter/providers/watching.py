@@ -12,9 +12,8 @@ from e2b.connection_config import KEEPALIVE_PING_HEADER
 from e2b.envd.filesystem import filesystem_pb
 from protobuf import Oneof
 
-from commandcenter.providers.attachments import Attachment
+from commandcenter.providers.attachments import KEEPALIVE_SECONDS, Attachment
 from commandcenter.providers.mapping import Subject, raise_if_cancelled
-from commandcenter.providers.output import KEEPALIVE_SECONDS, SILENCE_SECONDS
 
 ChangeKind = Literal["created", "written", "removed", "renamed", "mode_changed"]
 
@@ -50,7 +49,7 @@ class Watch:
     async def __anext__(self) -> FileChange:
         while True:
             async with self._attachment.errors(Subject.FILE):
-                event = await _next_event(self._events, SILENCE_SECONDS)
+                event = await _next_event(self._events, self._attachment.silence_seconds)
             match event:
                 case Oneof(field="filesystem", value=filesystem_pb.FilesystemEvent(type=kind, name=name)):
                     if kind in _KINDS:

@@ -61,6 +61,8 @@ class EmbeddedPostgresql:
             "unix_socket_directories": str(self._home.sockets),
             "unix_socket_permissions": "0700",
             "max_connections": "200",
+            # After a crash, one call for the file system instead of one for each file.
+            "recovery_init_sync_method": "syncfs",
             **self._options,
         }
         return ChildPlan(

@@ -7,7 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, recommended_rules, specified_rules, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    recommended_rules,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -28,6 +36,7 @@ class Document:
     node: DocumentNode
     errors: list[GraphQLError]
     measured_each_time: bool
+    operations: int
 
 
 class DocumentCache:
@@ -87,6 +96,9 @@ class BoundedDocuments(SchemaExtension):
             document = self._document or self._examine(schema, context.query, node)
             variables = context.variables or {}
             errors = document.errors or value_excesses(variables, self._limits)
+            # Strawberry would run the first operation; the specification refuses to choose.
+            if document.operations > 1 and context._provided_operation_name is None:
+                errors = [GraphQLError("The document has several operations; name one in `operationName`.")]
             if document.measured_each_time and not errors:
                 errors = excesses(schema, node, variables, self._limits)
             context.pre_execution_errors = errors
@@ -98,7 +110,8 @@ class BoundedDocuments(SchemaExtension):
         errors = excesses(schema, node, {}, self._limits)
         if not errors:
             errors = _validation_errors(schema, node)
-        document = Document(node, errors, measured_each_time)
+        operations = sum(isinstance(definition, OperationDefinitionNode) for definition in node.definitions)
+        document = Document(node, errors, measured_each_time, operations)
         self._cache.keep(text, document)
         return document
 

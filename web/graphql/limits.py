@@ -27,6 +27,7 @@ from graphql import (
 )
 from graphql.language import DirectiveNode, ValueNode
 
+from commandcenter.pages import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from web.graphql.errors import RequestErrorCode
 
 PAGE_ARGUMENTS = ("first", "last")
@@ -44,8 +45,8 @@ class Limits:
     fields: int = 1_000
     directives: int = 50
     value_depth: int = 32
-    page_size: int = 100
-    default_page_size: int = 20
+    page_size: int = LARGEST_PAGE_SIZE
+    default_page_size: int = DEFAULT_PAGE_SIZE
     nodes: int = 20_000
 
 

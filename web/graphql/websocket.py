@@ -31,7 +31,7 @@ from web.graphql.messages import (
     read_message,
 )
 from web.graphql.service import GraphQLService, RefusedOperation
-from web.origin import comes_from_foreign_page
+from web.origin import comes_from_foreign_page, comes_from_own_page
 
 STOP_SECONDS = 5.0
 KEY_IS_NEEDED = 'Forbidden: connection_init needs {"Authorization": "Bearer cc_…"} with a valid key.'
@@ -106,7 +106,7 @@ class _Connection:
                     )
                 await self._handle(message)
             self.credential = credential_of_payload(message.payload) or credential_of_request(self.websocket)
-            if await self._authenticate() is None:
+            if not self._may_use(self.credential) or await self._authenticate() is None:
                 raise CloseSocketError(CloseCode.FORBIDDEN, KEY_IS_NEEDED)
         await self._send({"type": "connection_ack"})
 
@@ -184,6 +184,11 @@ class _Connection:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
+
+    def _may_use(self, credential: Credential | None) -> bool:
+        if credential is None:
+            return False
+        return not credential.is_session or comes_from_own_page(self.websocket)
 
     async def _authenticate(self) -> Scope | None:
         if self.credential is None:

@@ -1,0 +1,122 @@
+"""Pages of stored chunks, of one execution or of a whole sandbox."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from commandcenter.access.scope import Scope
+from commandcenter.executions.records import Execution
+from commandcenter.logs.chunks import LogChunk
+from commandcenter.logs.cursors import (
+    decode_execution_cursor,
+    decode_sandbox_cursor,
+    encode_sandbox_cursor,
+)
+from commandcenter.logs.records import LogChunkRecord, LogStream
+from commandcenter.logs.store import read_chunks
+from commandcenter.logs.unread import finish, unread_executions
+from commandcenter.pages import PageRequest
+from commandcenter.sandboxes.records import Sandbox
+
+_LARGEST_PAGE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPage:
+    """Chunks in order, each with the cursor after it."""
+
+    chunks: Sequence[LogChunk]
+    cursors: Sequence[str]
+    has_next: bool
+    has_previous: bool
+
+
+async def read_execution_page(
+    session: AsyncSession,
+    scope: Scope,
+    execution: Execution,
+    *,
+    first: int | None,
+    after: str | None,
+    stream: LogStream | None,
+) -> ChunkPage:
+    """The chunks of an execution after a cursor; fewer than asked for where they are large."""
+    size = PageRequest(first=first).size
+    position = decode_execution_cursor(after, execution.id)
+    chunks = await read_chunks(
+        session,
+        scope,
+        [(execution.id, position)],
+        most_bytes=_LARGEST_PAGE_BYTES,
+        most_chunks=size + 1,
+        stream=stream,
+    )
+    shown = chunks[:size]
+    reached = shown[-1].sequence if shown else execution.last_sequence
+    return ChunkPage(
+        chunks=shown,
+        cursors=[chunk.cursor for chunk in shown],
+        has_next=len(chunks) > size or (bool(shown) and stream is None and reached < execution.last_sequence),
+        has_previous=position > 0,
+    )
+
+
+async def read_sandbox_page(
+    session: AsyncSession,
+    scope: Scope,
+    sandbox: Sandbox,
+    *,
+    first: int | None,
+    after: str | None,
+    stream: LogStream | None,
+) -> ChunkPage:
+    """The chunks of all executions of a sandbox after a cursor, execution by execution."""
+    size = PageRequest(first=first).size
+    position = decode_sandbox_cursor(after, sandbox.id)
+    unread = await unread_executions(session, scope, sandbox.id, position)
+    chunks = await read_chunks(
+        session,
+        scope,
+        [(execution.id, position.sequence(execution.number)) for execution in unread],
+        most_bytes=_LARGEST_PAGE_BYTES,
+        most_chunks=size + 1,
+        stream=stream,
+    )
+    shown = chunks[:size]
+    cursors = []
+    for chunk in shown:
+        position.partial[chunk.execution_number] = chunk.sequence
+        finish([one for one in unread if one.number < chunk.execution_number], position)
+        cursors.append(encode_sandbox_cursor(sandbox.id, position))
+    return ChunkPage(
+        chunks=shown, cursors=cursors, has_next=len(chunks) > size, has_previous=after is not None
+    )
+
+
+async def count_execution_chunks(
+    session: AsyncSession, scope: Scope, execution: Execution, stream: LogStream | None
+) -> int:
+    """How many chunks an execution has."""
+    query = select(func.count()).where(
+        LogChunkRecord.execution_id == execution.id, LogChunkRecord.project_id == scope.project_id
+    )
+    if stream is not None:
+        query = query.where(LogChunkRecord.stream == stream)
+    return (await session.execute(query)).scalar_one()
+
+
+async def count_sandbox_chunks(
+    session: AsyncSession, scope: Scope, sandbox: Sandbox, stream: LogStream | None
+) -> int:
+    """How many chunks all executions of a sandbox have."""
+    query = (
+        select(func.count())
+        .select_from(LogChunkRecord)
+        .join(Execution, Execution.id == LogChunkRecord.execution_id)
+        .where(Execution.sandbox_id == sandbox.id, Execution.project_id == scope.project_id)
+    )
+    if stream is not None:
+        query = query.where(LogChunkRecord.stream == stream)
+    return (await session.execute(query)).scalar_one()

@@ -1,0 +1,63 @@
+"""Watching sandboxes change."""
+
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+from commandcenter.access.scope import Scope
+from commandcenter.sandboxes.errors import SandboxNotFoundError
+from commandcenter.sandboxes.queries import find_sandboxes
+from commandcenter.sandboxes.records import Sandbox
+from commandcenter.services import Services
+from commandcenter.signals import Listener, sandbox_topic
+
+_LOOK_AGAIN_SECONDS = 30.0
+
+
+async def watch_sandboxes(
+    services: Services, scope: Scope, sandbox_id: UUID | None
+) -> AsyncGenerator[Sandbox, None]:
+    """One sandbox now and at each of its changes; or each of the project's sandboxes that changes.
+
+    Several changes in a moment may be shown as one: what is shown is always the newest state.
+    """
+    with services.signals.listen(sandbox_topic(scope.project_id)) as listener:
+        if sandbox_id is not None:
+            async for sandbox in _watch_one(services, scope, sandbox_id, listener):
+                yield sandbox
+            return
+        while True:
+            signals = await listener.wait(_LOOK_AGAIN_SECONDS) or []
+            ids = list(dict.fromkeys(UUID(payload) for _, payload in signals))
+            for sandbox in (await _read(services, scope, ids)).values():
+                yield sandbox
+
+
+async def _watch_one(
+    services: Services, scope: Scope, sandbox_id: UUID, listener: Listener
+) -> AsyncGenerator[Sandbox, None]:
+    shown: tuple[object, ...] | None = None
+    while True:
+        found = await _read(services, scope, [sandbox_id])
+        if sandbox_id not in found:
+            raise SandboxNotFoundError
+        sandbox = found[sandbox_id]
+        state = (sandbox.status, sandbox.status_reason, sandbox.expires_at, sandbox.incarnation)
+        if state != shown:
+            shown = state
+            yield sandbox
+        await wait_for_payload(listener, str(sandbox_id))
+
+
+async def _read(services: Services, scope: Scope, ids: list[UUID]) -> dict[UUID, Sandbox]:
+    if not ids:
+        return {}
+    async with services.database.transaction(scope.project_id) as session:
+        return await find_sandboxes(session, scope, ids)
+
+
+async def wait_for_payload(listener: Listener, payload: str) -> None:
+    """Wait until a signal names `payload`, or until it is time to look anyway."""
+    while True:
+        signals = await listener.wait(_LOOK_AGAIN_SECONDS)
+        if signals is None or any(each == payload for _, each in signals):
+            return

@@ -1,0 +1,1 @@
+"""Providers: the errors against a server on the wire, the rest against the real runtime."""
