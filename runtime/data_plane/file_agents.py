@@ -64,9 +64,7 @@ class _SandboxFiles:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turns.acquire()
         except TimeoutError:
-            message = (
-                f"{OPERATIONS_AT_ONCE} file operations of this sandbox go on, and none ended in time"
-            )
+            message = f"{OPERATIONS_AT_ONCE} file operations of this sandbox go on, and none ended in time"
             raise FileOperationError("resource_exhausted", message) from None
 
     def give_turn(self) -> None:
