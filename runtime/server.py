@@ -81,11 +81,18 @@ async def _serve(settings: RuntimeSettings) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_no_abort)
     listener.listen(CONNECTIONS_WAITING)
     log.info("runtime_listening", url=f"http://{address}:{port}", state=str(layout.state))
-    layout.address_file.write_text(f"http://{address}:{port}\n")
+    announce(layout, f"http://{address}:{port}")
     try:
         await _Server(config, runtime).serve(sockets=[listener])
     finally:
         layout.address_file.unlink(missing_ok=True)
+
+
+def announce(layout: Layout, url: str) -> None:
+    """Write our address in one step: whoever finds the file finds it whole."""
+    new = layout.address_file.with_suffix(".new")
+    new.write_text(f"{url}\n")
+    new.replace(layout.address_file)
 
 
 async def _start(runtime: Runtime) -> None:
