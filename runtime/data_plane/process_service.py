@@ -19,6 +19,7 @@ from runtime.host.process import STREAM_NAMES, InputClosedError, Process, Proces
 from runtime.host.sandbox import Sandbox
 
 PREFIX = "/process.Process/"
+OUTPUT_FROM = b"runtime-output-from"
 SIGNALS = {pb.Signal.SIGTERM: signal.SIGTERM, pb.Signal.SIGKILL: signal.SIGKILL}
 
 Method = Callable[["ProcessService", Call, Sandbox], Awaitable[None]]
@@ -53,10 +54,13 @@ class ProcessService:
         await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
-        """Stream the events of a process that runs, from now on; of one that just ended, its end."""
+        """Stream the events of a process that runs, from now on; of one that just ended, its end.
+
+        With the header `Runtime-Output-From`, beside E2B's protocol, output is given again from offsets.
+        """
         request = await call.read_first(pb.ConnectRequest)
         process = _find(sandbox, request.process, ended_too=True)
-        attachment = process.attach()
+        attachment = process.attach(_offsets(call, process))
         timer = (
             asyncio.get_running_loop().call_later(call.timeout, attachment.expire) if call.timeout else None
         )
@@ -205,6 +209,25 @@ def _info(process: Process) -> pb.ProcessInfo:
     if request.tag is not None:
         info.tag = request.tag
     return info
+
+
+def _offsets(call: Call, process: Process) -> dict[str, int]:
+    """From where to give output again, as `Runtime-Output-From: stdout=1200,stderr=0` asks."""
+    offsets = {}
+    for part in call.headers.get(OUTPUT_FROM, b"").decode("latin-1").split(","):
+        name, _, number = part.strip().partition("=")
+        if not name:
+            continue
+        stream = next((each for each in process.streams if each.name == name), None)
+        if stream is None or not number.isdigit() or len(number) > 18:
+            raise ConnectError(
+                "invalid_argument", f"Runtime-Output-From: '{part}' is no offset of this process"
+            )
+        if not stream.ring.start <= int(number) <= stream.ring.end:
+            kept = f"{stream.ring.start} to {stream.ring.end}"
+            raise ConnectError("out_of_range", f"{name} is kept from {kept}; {number} is not there")
+        offsets[name] = int(number)
+    return offsets
 
 
 async def _write(process: Process, given: pb.ProcessInput | None) -> None:
