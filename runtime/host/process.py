@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from runtime.host.attachment import Attachment
 from runtime.host.ending import Ending
-from runtime.host.output import OutputStream, Ring
+from runtime.host.output import OutputStream
+from runtime.host.ring import Ring
 
 STREAM_NAMES = ("stdout", "stderr", "pty")
 

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 
 import orjson
 
-from runtime.host.output import OutputStream, Ring
+from runtime.host.output import OutputStream
 from runtime.host.process import Process, ProcessRequest
+from runtime.host.ring import Ring
 
 INPUT_PLACE = 1
 CARD_LIMIT = 1 << 23
