@@ -47,6 +47,8 @@ class Process:
         self.pid = 0
         self.streams: list[OutputStream] = []
         self.input: int | None = None
+        self.input_kept = False
+        """Whether the supervisor holds a copy of the input's write end."""
         self.terminal: int | None = None
         self.terminal_ring: Ring | None = None
         self.ending: Ending | None = None

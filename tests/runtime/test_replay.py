@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from e2b import AsyncSandbox
+from e2b import AsyncSandbox, CommandExitException
 from e2b.envd.process import process_pb as pb
 from e2b.envd.process.process_connect import ProcessClient
 from protobuf import Oneof
@@ -106,4 +106,24 @@ async def test_not_a_byte_is_lost_when_the_runtime_is_killed() -> None:
         async with ProcessClient(runtime.url) as client:
             taken += await again(client, sandbox, pid, f"stdout={len(taken)}")
         assert taken == "".join(f"{number}\n" for number in range(1, 500_001)).encode()
+        await runtime.stop()
+
+
+async def test_the_end_of_a_process_outlives_the_runtime() -> None:
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state)
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=300)
+        handle = await sandbox.commands.run("echo said; exit 6", background=True, stdin=True)
+        with pytest.raises(CommandExitException):
+            await handle.wait()
+        await runtime.kill()
+        await runtime.start()
+        async with ProcessClient(runtime.url) as client:
+            assert await again(client, sandbox, handle.pid, "stdout=0") == b"said\n"
+        resumed = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=300)
+        late = await resumed.commands.connect(handle.pid)
+        with pytest.raises(CommandExitException) as raised:
+            await late.wait()
+        assert raised.value.exit_code == 6
         await runtime.stop()
