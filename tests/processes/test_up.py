@@ -134,6 +134,7 @@ async def test_ctrl_c_leaves_nothing_behind_and_the_next_start_goes_on_with_the_
         projects = await stored_projects(EmbeddedPostgresql(open_home(home)))
         assert await running.stop() == 0
         assert "stopped in" in running.said
+        assert "was killed" not in running.said
     assert traces_of(home) == []
     async with installation(home) as running:
         assert running.admin_key == key
