@@ -25,6 +25,9 @@ from processes.ports import require_free
 from tests.fixtures.installation import Installation, installation, up_plan
 from tests.fixtures.users import ORDINARY_USER, needs_root_in_an_open_folder
 
+# Several starts of everything, on a machine that may be busy with other tests.
+pytestmark = pytest.mark.timeout(240)
+
 PROCESSES = ("postgresql", "valkey", "runtime", "worker", "web")
 
 
