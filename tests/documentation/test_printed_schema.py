@@ -28,5 +28,5 @@ def test_what_was_not_deprecated_may_not_go_nor_change_its_type() -> None:
     assert sorted(breaking_changes(BEFORE, after)) == [
         "Argument Query.find(name:) was removed.",
         "Enum value Color.RED was removed.",
-        "Query.kept changed type from Int to String.",
+        "Field Query.kept changed type from Int to String.",
     ]
