@@ -10,7 +10,7 @@ from uuid import UUID
 from strawberry import Parent
 
 from commandcenter.files import actions
-from commandcenter.files.bounds import mode_of
+from commandcenter.files.bounds import mode_of, octal_digits
 from commandcenter.files.links import link_to_file
 from commandcenter.files.watch import FileEvent, watch_files
 from commandcenter.providers.files import FileEntry, FileKind
@@ -56,7 +56,7 @@ class FileView:
     @property
     def mode(self) -> str:
         """Its permission bits, as four octal digits."""
-        return f"{self.entry.mode & 0o7777:04o}"
+        return octal_digits(self.entry.mode)
 
     @property
     def owner(self) -> str:

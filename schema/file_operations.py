@@ -24,7 +24,7 @@ class WriteFileInput:
     base64: str | None = strawberry.field(default=None, description="Bytes.")
     mode: str | None = strawberry.field(
         default=None,
-        description="Permission bits as octal digits, such as `755`; unless given, an existing file keeps its.",
+        description="Permission bits as octal digits, such as `755`; unless given, a file keeps its own.",
     )
 
 

@@ -48,3 +48,8 @@ def mode_of(text: str | None) -> int | None:
     if not _MODE.fullmatch(text):
         raise InvalidError("mode must be three octal digits, such as 644 or 755.", ("mode",))
     return int(text, 8)
+
+
+def octal_digits(mode: int) -> str:
+    """Permission bits as four octal digits, such as `0644`."""
+    return f"{mode & 0o7777:04o}"
