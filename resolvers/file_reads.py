@@ -8,13 +8,13 @@ import asyncio
 import time
 
 from commandcenter.errors import InvalidError
-from commandcenter.files.queries import find_file, list_files, read_text
+from commandcenter.files.queries import Listing, find_file, list_files, read_text
 from commandcenter.providers.files import FileEntry
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
 _READS_AT_ONCE = 4
-_MOST_ENTRIES = 20_000
+_MOST_ENTRIES = 10_000
 _MOST_TEXT_BYTES = 16 * 1024 * 1024
 _LEAST_TEXT_COST = 4096
 _RENEWED_AFTER_SECONDS = 30.0
@@ -33,11 +33,11 @@ class FileReads:
             _MOST_TEXT_BYTES, "bytes of text. Ask for the text of fewer files, or for downloadUrl."
         )
 
-    async def list(self, sandbox: Sandbox, path: str, depth: int) -> list[FileEntry]:
+    async def list(self, sandbox: Sandbox, listing: Listing) -> list[FileEntry]:
         """What a directory holds."""
         async with self._turns:
             self._entries.require_some()
-            entries = await list_files(self._services, sandbox, path, depth)
+            entries = await list_files(self._services, sandbox, listing)
             self._entries.spend(len(entries))
         return entries
 

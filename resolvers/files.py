@@ -12,6 +12,7 @@ from strawberry import Parent
 from commandcenter.files import actions
 from commandcenter.files.bounds import mode_of, octal_digits
 from commandcenter.files.links import link_to_file
+from commandcenter.files.queries import Listing
 from commandcenter.files.watch import FileEvent, watch_files
 from commandcenter.providers.files import FileEntry, FileKind
 from commandcenter.sandboxes.errors import SandboxNotFoundError
@@ -74,9 +75,9 @@ class FileView:
         return self.entry.symlink_target
 
 
-async def files_in(root: Any, info: Info, path: str, depth: int) -> list[FileView]:
+async def files_in(root: Any, info: Info, listing: Listing) -> list[FileView]:
     """`Sandbox.files`."""
-    return [FileView(root, entry) for entry in await info.context.file_reads.list(root, path, depth)]
+    return [FileView(root, entry) for entry in await info.context.file_reads.list(root, listing)]
 
 
 async def file_at(root: Any, info: Info, path: str) -> FileView | None:

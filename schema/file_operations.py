@@ -60,15 +60,16 @@ class FilePayload:
 
 @strawberry.type(description="What came of removing a file.")
 class RemoveFilePayload:
-    path: str | None = strawberry.field(description="Where it was; null where there are errors.")
+    file: FileEntry | None = strawberry.field(description="What was there; null where there are errors.")
     user_errors: list[UserError] = strawberry.field(description="What the caller can mend.")
 
 
+def _entry(outcome: Outcome[FileView]) -> FileEntry | None:
+    return view(FileEntry, outcome.value) if outcome.value else None
+
+
 def _payload(outcome: Outcome[FileView]) -> FilePayload:
-    return FilePayload(
-        file=view(FileEntry, outcome.value) if outcome.value else None,
-        user_errors=user_errors(outcome.errors),
-    )
+    return FilePayload(file=_entry(outcome), user_errors=user_errors(outcome.errors))
 
 
 @strawberry.type
@@ -92,9 +93,7 @@ class FileMutations:
     @strawberry.mutation(description="Remove a file, or a directory with all that it holds.")
     async def remove_file(self, info: Info, input: RemoveFileInput) -> RemoveFilePayload:
         outcome = await files.remove(info, input.sandbox_id, input.path)
-        return RemoveFilePayload(
-            path=outcome.value.path if outcome.value else None, user_errors=user_errors(outcome.errors)
-        )
+        return RemoveFilePayload(file=_entry(outcome), user_errors=user_errors(outcome.errors))
 
 
 @strawberry.type

@@ -7,6 +7,7 @@ import strawberry
 
 from commandcenter.events.queries import EventSelection
 from commandcenter.executions.queries import ExecutionSelection
+from commandcenter.files.queries import Listing
 from commandcenter.logs.records import LogStream
 from commandcenter.sandboxes.records import Sandbox as SandboxRecord
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
@@ -153,10 +154,19 @@ class Sandbox(Node):
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))
 
     @strawberry.field(
-        description="What a directory holds, down to `depth` levels; a relative path begins at /home/user."
+        description="What a directory holds, down to `depth` levels, by path. A relative path begins at home. "
+        "More than 2,000 entries come in pages: give `limit`, and as `after` the path of the last one before."
     )
-    async def files(self, info: Info, path: str = "/home/user", depth: int = 1) -> list[FileEntry]:
-        return view(list[FileEntry], await files.files_in(self, info, path, depth))
+    async def files(
+        self,
+        info: Info,
+        path: str = "/home/user",
+        depth: int = 1,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[FileEntry]:
+        listing = Listing(path=path, depth=depth, limit=limit, after=after)
+        return view(list[FileEntry], await files.files_in(self, info, listing))
 
     @strawberry.field(description="What is at a path; null where nothing is. A link is shown as a link.")
     async def file(self, info: Info, path: str) -> FileEntry | None:

@@ -6,7 +6,7 @@ from commandcenter.errors import InvalidError
 
 LONGEST_PATH_BYTES = 4096
 DEEPEST_LISTING = 10
-LONGEST_LISTING = 10_000
+LONGEST_LISTING = 2_000
 LARGEST_TEXT_BYTES = 1024 * 1024
 
 _MODE = re.compile(r"0?[0-7]{3}")
@@ -30,6 +30,12 @@ def require_valid_depth(depth: int) -> None:
     """Refuse a depth of a listing that is none, or too much at once."""
     if not 1 <= depth <= DEEPEST_LISTING:
         raise InvalidError(f"depth must be between 1 and {DEEPEST_LISTING}.", ("depth",))
+
+
+def require_valid_limit(limit: int | None) -> None:
+    """Refuse a size of a page of a listing that is none, or too much at once."""
+    if limit is not None and not 1 <= limit <= LONGEST_LISTING:
+        raise InvalidError(f"limit must be between 1 and {LONGEST_LISTING}.", ("limit",))
 
 
 def require_valid_text_size(most_bytes: int) -> None:

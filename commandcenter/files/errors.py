@@ -8,8 +8,9 @@ class ListingTooLongError(InvalidError):
 
     def __init__(self, path: str, most: int) -> None:
         super().__init__(
-            f"There are more than {most} entries below {path}. List with a smaller depth, or a folder below.",
-            ("path",),
+            f"There are more than {most} entries below {path}. Ask for them in pages: give limit, and then "
+            "as after the path of the last entry that you got.",
+            ("limit",),
         )
 
 

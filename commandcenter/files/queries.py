@@ -1,10 +1,12 @@
 """Looking at a sandbox's files. To look is not activity: a sandbox that is only looked at becomes idle."""
 
 import codecs
+from dataclasses import dataclass
 
 from commandcenter.files.bounds import (
     LONGEST_LISTING,
     require_valid_depth,
+    require_valid_limit,
     require_valid_path,
     require_valid_text_size,
 )
@@ -21,14 +23,36 @@ from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
 
-async def list_files(services: Services, sandbox: Sandbox, path: str, depth: int = 1) -> list[FileEntry]:
-    """What a directory holds, down to `depth` levels, each directory before what it holds."""
-    require_valid_path(path)
-    require_valid_depth(depth)
-    entries = await files.list_directory(attach(services, sandbox), path, depth=depth)
-    if len(entries) > LONGEST_LISTING:
-        raise ListingTooLongError(path, LONGEST_LISTING)
-    return entries
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What of a directory is meant: down to `depth` levels, at most `limit` entries, those `after` a path."""
+
+    path: str
+    depth: int = 1
+    limit: int | None = None
+    after: str | None = None
+
+
+async def list_files(services: Services, sandbox: Sandbox, listing: Listing) -> list[FileEntry]:
+    """What a directory holds, by path, each directory before what it holds.
+
+    `ListingTooLongError` where it is more than one answer may hold, and no limit is given.
+    """
+    require_valid_path(listing.path)
+    require_valid_depth(listing.depth)
+    require_valid_limit(listing.limit)
+    entries = await files.list_directory(attach(services, sandbox), listing.path, depth=listing.depth)
+    if listing.after is not None:
+        last = _place(listing.after)
+        entries = [entry for entry in entries if _place(entry.path) > last]
+    if listing.limit is None and len(entries) > LONGEST_LISTING:
+        raise ListingTooLongError(listing.path, LONGEST_LISTING)
+    return sorted(entries, key=lambda entry: _place(entry.path))[: listing.limit]
+
+
+def _place(path: str) -> list[str]:
+    """What sorts paths so that a directory comes before what it holds, and that before its neighbours."""
+    return path.split("/")
 
 
 async def find_file(services: Services, sandbox: Sandbox, path: str) -> FileEntry | None:
