@@ -154,7 +154,7 @@ class Sandbox(Node):
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))
 
     @strawberry.field(
-        description="What a directory holds, down to `depth` levels, by path. A relative path begins at home. "
+        description="What a directory holds, down to `depth` levels, by path. Relative ones begin at home. "
         "More than 2,000 entries come in pages: give `limit`, and as `after` the path of the last one before."
     )
     async def files(
