@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.runtime"]
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.runtime", "tests.fixtures.product"]

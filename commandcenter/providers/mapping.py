@@ -31,6 +31,7 @@ from e2b.exceptions import (
 from commandcenter.errors import DomainError
 from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
+    AnswerTooLargeError,
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
@@ -77,6 +78,9 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("disk quota exceeded", NoSpaceInSandboxError),
     ("not enough disk space", NoSpaceInSandboxError),
 )
+
+# connectrpc's own words, where a message is larger than the client takes.
+_TOO_LARGE = "message is larger than"
 
 
 @asynccontextmanager
@@ -171,6 +175,10 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
             return FileExistsInSandboxError(words)
         case Code.DEADLINE_EXCEEDED:
             return timed_out(provider, words)
+        case Code.RESOURCE_EXHAUSTED if _TOO_LARGE in words:
+            return AnswerTooLargeError(
+                "The answer is too large. Ask for less, such as a smaller depth or a directory below."
+            )
         case Code.RESOURCE_EXHAUSTED:
             return rate_limited(provider, words)
         case Code.UNAVAILABLE | Code.CANCELED | Code.ABORTED:
