@@ -25,8 +25,17 @@ class _Segment:
     data: bytearray
     at: datetime
     gap: LogGap | None = None
-    # Nothing is held back of it, as nothing follows.
-    is_whole: bool = False
+    # Nothing that could finish its last character follows.
+    is_last: bool = False
+
+    def takes_more(self, stream: LogStream) -> bool:
+        """Whether output of `stream` may be added at its end."""
+        return (
+            self.stream is stream
+            and len(self.data) < LARGEST_CHUNK_BYTES
+            and self.gap is None
+            and not self.is_last
+        )
 
 
 class PendingOutput:
@@ -76,7 +85,7 @@ class PendingOutput:
 
     def _append(self, stream: LogStream, data: bytes) -> None:
         last = self._segments[-1] if self._segments else None
-        if last is not None and last.stream is stream and len(last.data) < LARGEST_CHUNK_BYTES:
+        if last is not None and last.takes_more(stream):
             last.data += data
         else:
             self._segments.append(_Segment(stream, bytearray(data), now()))
@@ -84,7 +93,7 @@ class PendingOutput:
 
     def add_gap(self, stream: LogStream, reason: str) -> None:
         """Say that output of `stream` from here on could not be had."""
-        self.finish()
+        self._end_character(stream)
         held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
         gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
@@ -98,10 +107,17 @@ class PendingOutput:
 
     def finish(self) -> None:
         """Note that no more comes: the beginnings of characters are then output like any other."""
-        unfinished, self._unfinished = self._unfinished, {}
-        for stream, data in unfinished.items():
-            self._segments.append(_Segment(stream, bytearray(data), now(), is_whole=True))
-            self._empty.clear()
+        for stream in LogStream:
+            self._end_character(stream)
+
+    def _end_character(self, stream: LogStream) -> None:
+        """Note that nothing will finish the last character of a stream."""
+        if unfinished := self._unfinished.pop(stream, None):
+            self._append(stream, unfinished)
+        for segment in reversed(self._segments):
+            if segment.stream is stream:
+                segment.is_last = True
+                return
 
     async def wait_until_stored(self) -> None:
         """Wait until everything that was added is in the database; raises `OwnershipLostError`."""
@@ -142,7 +158,7 @@ class PendingOutput:
         None when it is but the beginning of a character, which is kept until its rest comes.
         """
         data, rest = bytes(segment.data[:LARGEST_CHUNK_BYTES]), segment.data[LARGEST_CHUNK_BYTES:]
-        held_back = 0 if segment.is_whole else incomplete_tail(data)
+        held_back = incomplete_tail(data) if rest or not segment.is_last else 0
         if held_back:
             data, beginning = data[:-held_back], data[-held_back:]
             if rest:
@@ -150,7 +166,7 @@ class PendingOutput:
             else:
                 self._hold(segment.stream, beginning)
         if rest:
-            self._segments.appendleft(_Segment(segment.stream, rest, segment.at))
+            self._segments.appendleft(_Segment(segment.stream, rest, segment.at, is_last=segment.is_last))
         if not data and segment.gap is None:
             return None
         self.last_sequence += 1
