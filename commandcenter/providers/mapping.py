@@ -81,6 +81,9 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("not enough disk space", NoSpaceInSandboxError),
 )
 
+# What envd says of a process that it does not start, and the field at fault.
+_PROCESS_WORDS = (("cwd '", "cwd"), ("invalid username", "user"))
+
 
 @asynccontextmanager
 async def control_plane_call(provider: str, subject: Subject, seconds: float) -> AsyncIterator[None]:
@@ -157,9 +160,10 @@ def rate_limited(
     )
 
 
-def refused(provider: str, words: str) -> ProviderRefusedError:
-    """The error of a request that a provider refuses."""
-    return ProviderRefusedError(f"Provider {provider} refused the request: {words}")
+def refused(provider: str, words: str, field: str | None = None) -> ProviderRefusedError:
+    """The error of a request that a provider refuses, with the field at fault where it names one."""
+    message = f"Provider {provider} refused the request: {words}"
+    return ProviderRefusedError(message, (field,) if field else None)
 
 
 def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:
@@ -228,7 +232,11 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
         return FileAccessDeniedError(words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
-    return refused(provider, words)
+    return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)
+
+
+def _process_field(words: str) -> str | None:
+    return next((field for part, field in _PROCESS_WORDS if words.startswith(part)), None)
 
 
 def _words(error: Exception) -> str:
