@@ -25,9 +25,9 @@ def require_valid_key(key: str | None) -> None:
         )
 
 
-def fingerprint(request: Any, subject_id: UUID | None = None) -> str:
-    """A hash of everything that a request asks for, and of what it is asked for."""
-    canonical = json.dumps([asdict(request), subject_id], sort_keys=True, default=str)
+def fingerprint(request: Any, subject: UUID | None = None) -> str:
+    """A hash of everything that a request, a dataclass, asks for; `subject` is what it is asked of."""
+    canonical = json.dumps([str(subject), asdict(request)], sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

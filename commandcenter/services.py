@@ -18,7 +18,7 @@ from commandcenter.records import Record
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
-_STOP_GRACE_SECONDS = 5.0
+_STOP_GRACE_SECONDS = 2.0
 
 
 class MissingSettingError(Exception):

@@ -95,4 +95,5 @@ def _hold(layout: Layout) -> int:
         raise MachineUnfitError(
             f"Another runtime serves from {layout.state}. Stop it, or set another RUNTIME_STATE_DIRECTORY."
         ) from None
+    layout.address_file.unlink(missing_ok=True)
     return lock

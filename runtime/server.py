@@ -76,7 +76,11 @@ async def _serve(settings: RuntimeSettings) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_no_abort)
     listener.listen(CONNECTIONS_WAITING)
     log.info("runtime_listening", url=f"http://{address}:{port}", state=str(layout.state))
-    await _Server(config, runtime).serve(sockets=[listener])
+    layout.address_file.write_text(f"http://{address}:{port}\n")
+    try:
+        await _Server(config, runtime).serve(sockets=[listener])
+    finally:
+        layout.address_file.unlink(missing_ok=True)
 
 
 def api_key(settings: RuntimeSettings, layout: Layout) -> str:

@@ -16,6 +16,7 @@ from web.graphql.http import serve_request
 from web.graphql.media_types import wants_page
 from web.graphql.websocket import serve_socket
 from web.health import answer_alive, answer_ready
+from web.metrics import show_metrics
 from web.parts import STATE_KEY, Parts, parts_in, parts_of
 from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
 from web.sign_in import show_sign_in, submit_sign_in, submit_sign_out
@@ -44,7 +45,7 @@ def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts
             Route("/sign-out", submit_sign_out, methods=["POST"]),
             Route("/healthz", _alive, methods=["GET"]),
             Route("/readyz", _ready, methods=["GET"]),
-            Route("/metrics", _metrics, methods=["GET"]),
+            Route("/metrics", show_metrics, methods=["GET"]),
             Mount(ASSETS_PATH, PlaygroundAssets()),
         ],
     )
@@ -77,8 +78,3 @@ async def _alive(_request: Request) -> Response:
 
 async def _ready(request: Request) -> Response:
     return await answer_ready(parts_of(request).checks)
-
-
-async def _metrics(request: Request) -> Response:
-    text = await parts_of(request).metrics()
-    return Response(text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -16,6 +16,7 @@ from commandcenter.clock import now
 from commandcenter.executions.changes import announce_execution, change_execution
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ENDED, ExecutionStatus
+from commandcenter.logs.records import LogChunkRecord, LogStream
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -23,6 +24,9 @@ _log = structlog.get_logger()
 LEASE = timedelta(seconds=12)
 _RENEW_SECONDS = 3.0
 _MOST_AT_ONCE = 500
+
+
+_OWNER_DIED = "The process of CommandCenter that read it ended before the command did."
 
 
 async def renew_leases(services: Services) -> None:
@@ -68,8 +72,25 @@ async def settle_abandoned(services: Services) -> int:
                 scope,
                 execution.id,
                 ExecutionStatus.LOST,
-                status_reason="The process of CommandCenter that read it ended before the command did.",
+                status_reason=_OWNER_DIED,
+                last_sequence=Execution.last_sequence + 1,
             )
+            if lost is not None:
+                session.add(_gap(lost))
         if lost is not None:
             announce_execution(services.signals, lost)
     return len(abandoned)
+
+
+def _gap(execution: Execution) -> LogChunkRecord:
+    """What is said of the output that nobody read."""
+    return LogChunkRecord(
+        execution_id=execution.id,
+        sequence=execution.last_sequence,
+        project_id=execution.project_id,
+        stream=LogStream.PTY if execution.is_terminal else LogStream.STDOUT,
+        offset=execution.terminal_bytes if execution.is_terminal else execution.stdout_bytes,
+        data=b"",
+        at=now(),
+        gap_reason=_OWNER_DIED,
+    )

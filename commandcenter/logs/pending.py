@@ -25,17 +25,6 @@ class _Segment:
     data: bytearray
     at: datetime
     gap: LogGap | None = None
-    # Nothing that could finish its last character follows.
-    is_last: bool = False
-
-    def takes_more(self, stream: LogStream) -> bool:
-        """Whether output of `stream` may be added at its end."""
-        return (
-            self.stream is stream
-            and len(self.data) < LARGEST_CHUNK_BYTES
-            and self.gap is None
-            and not self.is_last
-        )
 
 
 class PendingOutput:
@@ -65,6 +54,7 @@ class PendingOutput:
         self._segments: deque[_Segment] = deque()
         # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
         self._unfinished: dict[LogStream, bytes] = {}
+        self._is_finished = False
         self._pending_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -85,7 +75,8 @@ class PendingOutput:
 
     def _append(self, stream: LogStream, data: bytes) -> None:
         last = self._segments[-1] if self._segments else None
-        if last is not None and last.takes_more(stream):
+        follows_on = last is not None and last.stream is stream and last.gap is None
+        if last is not None and follows_on and len(last.data) < LARGEST_CHUNK_BYTES:
             last.data += data
         else:
             self._segments.append(_Segment(stream, bytearray(data), now()))
@@ -93,7 +84,7 @@ class PendingOutput:
 
     def add_gap(self, stream: LogStream, reason: str) -> None:
         """Say that output of `stream` from here on could not be had."""
-        self._end_character(stream)
+        self._release_unfinished()
         held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
         gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
@@ -107,17 +98,8 @@ class PendingOutput:
 
     def finish(self) -> None:
         """Note that no more comes: the beginnings of characters are then output like any other."""
-        for stream in LogStream:
-            self._end_character(stream)
-
-    def _end_character(self, stream: LogStream) -> None:
-        """Note that nothing will finish the last character of a stream."""
-        if unfinished := self._unfinished.pop(stream, None):
-            self._append(stream, unfinished)
-        for segment in reversed(self._segments):
-            if segment.stream is stream:
-                segment.is_last = True
-                return
+        self._is_finished = True
+        self._release_unfinished()
 
     async def wait_until_stored(self) -> None:
         """Wait until everything that was added is in the database; raises `OwnershipLostError`."""
@@ -158,15 +140,15 @@ class PendingOutput:
         None when it is but the beginning of a character, which is kept until its rest comes.
         """
         data, rest = bytes(segment.data[:LARGEST_CHUNK_BYTES]), segment.data[LARGEST_CHUNK_BYTES:]
-        held_back = incomplete_tail(data) if rest or not segment.is_last else 0
-        if held_back:
+        held_back = incomplete_tail(data)
+        if held_back and (rest or self._continues(segment.stream)):
             data, beginning = data[:-held_back], data[-held_back:]
             if rest:
                 rest[:0] = beginning
             else:
                 self._hold(segment.stream, beginning)
         if rest:
-            self._segments.appendleft(_Segment(segment.stream, rest, segment.at, is_last=segment.is_last))
+            self._segments.appendleft(_Segment(segment.stream, rest, segment.at))
         if not data and segment.gap is None:
             return None
         self.last_sequence += 1
@@ -183,6 +165,19 @@ class PendingOutput:
             at=segment.at,
             gap=segment.gap,
         )
+
+    def _continues(self, stream: LogStream) -> bool:
+        """Whether a character that was begun may still be finished."""
+        for segment in self._segments:
+            if segment.stream is stream:
+                return segment.gap is None
+        return not self._is_finished
+
+    def _release_unfinished(self) -> None:
+        unfinished, self._unfinished = self._unfinished, {}
+        for stream, data in unfinished.items():
+            self._segments.append(_Segment(stream, bytearray(data), now()))
+            self._empty.clear()
 
     def _hold(self, stream: LogStream, beginning: bytes) -> None:
         """Keep the beginning of a character for the next output of its stream."""

@@ -29,7 +29,8 @@ from pyqwest import Client
 from commandcenter.errors import DomainError
 from commandcenter.providers.accounts import ProviderAccount
 from commandcenter.providers.errors import ProviderSandboxGoneError, ProviderSandboxPausedError
-from commandcenter.providers.mapping import Subject, domain_error, raise_if_cancelled, unavailable
+from commandcenter.providers.mapping import Subject, domain_error, raise_if_cancelled
+from commandcenter.providers.phrasing import unavailable
 
 SandboxState = Literal["running", "paused"]
 

@@ -4,7 +4,6 @@ The SDK raises exceptions of five libraries and some bare ones; nothing of that 
 """
 
 import asyncio
-import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from enum import Enum, auto
 import httpx
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from e2b.api.client.types import Response
 from e2b.exceptions import (
     AuthenticationException,
     FileNotFoundException,
@@ -31,6 +29,7 @@ from e2b.exceptions import (
 )
 
 from commandcenter.errors import DomainError
+from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileExistsInSandboxError,
@@ -39,14 +38,12 @@ from commandcenter.providers.errors import (
     NotADirectoryInSandboxError,
     NotAFileError,
     ProcessNotFoundError,
-    ProviderKeyRefusedError,
-    ProviderRateLimitedError,
-    ProviderRefusedError,
     ProviderSandboxGoneError,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
     TemplateNotFoundError,
 )
+from commandcenter.providers.phrasing import key_refused, rate_limited, refused, timed_out, unavailable
+
+_MOST_WORDS = 300
 
 
 class Subject(Enum):
@@ -122,7 +119,7 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
         case httpx.HTTPError() | OSError():
             return unavailable(provider, words)
         case _:
-            return unavailable(provider, f"an answer that is not understood: {type(error).__name__} {words}")
+            return _not_understood(error, provider, subject)
 
 
 def file_error(words: str) -> DomainError | None:
@@ -132,51 +129,6 @@ def file_error(words: str) -> DomainError | None:
         if part in lowered:
             return error(words)
     return None
-
-
-def unavailable(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderUnavailableError:
-    """The error of a provider that did not answer, or answered that it can't now."""
-    return ProviderUnavailableError(
-        f"Provider {provider} is not available: {words}. Try again later.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def timed_out(provider: str, words: str) -> ProviderTimeoutError:
-    """The error of a provider that did not answer in time."""
-    return ProviderTimeoutError(f"Provider {provider} did not answer in time: {words}. Try again later.")
-
-
-def rate_limited(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderRateLimitedError:
-    """The error of a provider that takes no more at the moment."""
-    when = "later" if retry_after_seconds is None else f"in {math.ceil(retry_after_seconds)} s"
-    return ProviderRateLimitedError(
-        f"Provider {provider} takes no more requests: {words}. Try again {when}.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def refused(provider: str, words: str, field: str | None = None) -> ProviderRefusedError:
-    """The error of a request that a provider refuses, with the field at fault where it names one."""
-    message = f"Provider {provider} refused the request: {words}"
-    return ProviderRefusedError(message, (field,) if field else None)
-
-
-def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:
-    """The error of an API key that a provider does not accept."""
-    return ProviderKeyRefusedError(
-        f"Provider {provider} does not accept the configured API key: {words}. Set a valid key."
-    )
-
-
-def retry_after(headers: httpx.Headers) -> float | None:
-    """The seconds that a `Retry-After` header asks to wait, if it does so in seconds."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
 
 
 def _from_sdk(error: SandboxException, provider: str, subject: Subject) -> DomainError:
@@ -244,12 +196,14 @@ def _words(error: Exception) -> str:
     return re.sub(r"^\d{3}: ", "", str(error)) or type(error).__name__
 
 
+def _not_understood(error: Exception, provider: str, subject: Subject) -> DomainError:
+    answer = answer_behind(error)
+    if answer is not None and answer.status >= 400:
+        words = f"HTTP {answer.status} {answer.text[:_MOST_WORDS]}"
+        return _from_status(answer.status, words, provider, subject, answer.retry_after_seconds)
+    return unavailable(provider, f"an answer that is not understood ({type(error).__name__}: {error})")
+
+
 def _advised_wait(error: Exception) -> float | None:
-    # The SDK drops the header when it makes the exception; the response is still in the frame that did.
-    traceback = error.__traceback__
-    while traceback is not None:
-        for value in traceback.tb_frame.f_locals.values():
-            if isinstance(value, Response):
-                return retry_after(httpx.Headers(dict(value.headers)))
-        traceback = traceback.tb_next
-    return None
+    answer = answer_behind(error)
+    return answer.retry_after_seconds if answer is not None else None

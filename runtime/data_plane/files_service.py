@@ -53,10 +53,10 @@ class FilesService:
     async def _respond(self, request: Request) -> Response:
         path, method = request.url.path, request.method
         if path == "/files" and method in ("GET", "HEAD"):
-            sandbox = self._authorized(request, "read")
+            sandbox = await self._authorized(request, "read")
             return await download(request, await self._agents.of(sandbox))
         if path == "/files" and method == "POST":
-            sandbox = self._authorized(request, "write")
+            sandbox = await self._authorized(request, "write")
             return await upload(request, await self._agents.of(sandbox))
         if path == "/files/compose" and method == "POST":
             return await self._compose(request, sandbox_of(request.scope))
@@ -64,11 +64,11 @@ class FilesService:
             return JSONResponse({"code": 405, "message": f"{method} is not allowed at {path}"}, 405)
         return JSONResponse({"code": 404, "message": f"no service at {path}"}, 404)
 
-    def _authorized(self, request: Request, operation: Operation) -> Sandbox:
+    async def _authorized(self, request: Request, operation: Operation) -> Sandbox:
         """The sandbox that this request may read or write."""
         sandbox: Sandbox | None = request.scope.get(SCOPE_KEY)
         if sandbox is None:
-            sandbox = self._signer(SignedRequest.of(request.query_params, operation))
+            sandbox = await self._signer(SignedRequest.of(request.query_params, operation))
         record = sandbox.record
         if record.access_token is not None and not token_matches(request.scope, record):
             if "x-access-token" in request.headers:
@@ -78,14 +78,14 @@ class FilesService:
         _check_username(request.query_params.get("username", ""))
         return sandbox
 
-    def _signer(self, signed: SignedRequest) -> Sandbox:
+    async def _signer(self, signed: SignedRequest) -> Sandbox:
         """The sandbox that signed a request which names none."""
         candidates = (
             (record.id, record.access_token)
             for record in self._host.records.values()
             if record.access_token is not None
         )
-        sandbox = self._host.live(signed.find_signer(candidates) or "")
+        sandbox = await self._host.reach(signed.find_signer(candidates) or "")
         if sandbox is None:
             raise FileOperationError("unauthenticated", "invalid signature")
         return sandbox

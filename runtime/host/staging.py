@@ -89,8 +89,10 @@ def _stage_bubblewrap(programs: Path) -> Path:
 def _stage_inside(programs: Path, python_root: Path | None) -> Path:
     """Compile the programs for inside with the interpreter that will run them."""
     target = programs / "inside"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
+    # The folder stays the same one: sandboxes of an earlier runtime that live on have it bound.
+    target.mkdir(exist_ok=True)
+    for stale in target.glob("*.py"):
+        stale.unlink()
     host_python = "/usr/bin/python3" if python_root is None else str(python_root / "bin" / "python3")
     compile_all = (
         "import py_compile, pathlib, sys\n"

@@ -37,22 +37,22 @@ BAD_COMMANDS: list[BadInput] = [
 
 @pytest.mark.parametrize("command", [*BLANK_COMMANDS, *BAD_COMMANDS], ids=lambda bad: str(bad)[:50])
 async def test_a_bad_command_is_one_error_and_starts_nothing(
-    client: Client, project: Project, sandbox: str, command: BadInput
+    client: Client, project: Project, sandbox_id: str, command: BadInput
 ) -> None:
-    await see_refused(client, project, sandbox, "executeCommand", command)
+    await see_refused(client, project, sandbox_id, "executeCommand", command)
 
 
 @pytest.mark.parametrize("command", BAD_COMMANDS, ids=lambda bad: str(bad)[:50])
 async def test_a_bad_terminal_is_one_error_and_starts_nothing(
-    client: Client, project: Project, sandbox: str, command: BadInput
+    client: Client, project: Project, sandbox_id: str, command: BadInput
 ) -> None:
-    await see_refused(client, project, sandbox, "openTerminal", command)
+    await see_refused(client, project, sandbox_id, "openTerminal", command)
 
 
-async def see_refused(client: Client, project: Project, sandbox: str, mutation: str, bad: BadInput) -> None:
+async def see_refused(client: Client, project: Project, sandbox_id: str, mutation: str, bad: BadInput) -> None:
     given, code, field = bad
     async with project.unchanged_but("sandboxes.last_activity_at", "sandboxes.execution_count"):
-        error = await client.refused(mutation, **{"sandboxId": sandbox, "command": "true", **given})
+        error = await client.refused(mutation, **{"sandboxId": sandbox_id, "command": "true", **given})
     assert (error.code, error.field) == (code, (field,))
 
 
@@ -66,12 +66,12 @@ async def see_refused(client: Client, project: Project, sandbox: str, mutation: 
     ],
 )
 async def test_a_terminal_has_a_size_that_terminals_have(
-    client: Client, project: Project, sandbox: str, given: dict[str, int], field: str
+    client: Client, project: Project, sandbox_id: str, given: dict[str, int], field: str
 ) -> None:
     async with project.unchanged():
-        error = await client.refused("openTerminal", sandboxId=sandbox, **given)
+        error = await client.refused("openTerminal", sandboxId=sandbox_id, **given)
     assert (error.code, error.field) == ("INVALID", (field,))
-    terminal = await client.mutate("openTerminal", "id", sandboxId=sandbox, command="read line")
+    terminal = await client.mutate("openTerminal", "id", sandboxId=sandbox_id, command="read line")
     size = {"columns": 80, "rows": 24, **given}
     async with project.unchanged():
         error = await client.refused("resizeTerminal", terminalId=terminal["id"], **size)
@@ -91,9 +91,9 @@ async def test_a_terminal_has_a_size_that_terminals_have(
     ids=["nothing", "both", "no base64", "no ascii", "no padding"],
 )
 async def test_bad_input_for_a_command_is_refused(
-    client: Client, project: Project, sandbox: str, given: dict[str, str], field: str
+    client: Client, project: Project, sandbox_id: str, given: dict[str, str], field: str
 ) -> None:
-    execution = await client.start(sandbox, "cat", stdin=True)
+    execution = await client.start(sandbox_id, "cat", stdin=True)
     async with project.unchanged():
         error = await client.refused("sendInput", executionId=execution, **given)
     assert (error.code, error.field) == ("INVALID", (field,))
@@ -101,8 +101,8 @@ async def test_bad_input_for_a_command_is_refused(
     assert (await client.ended(execution))["stdout"] == ""
 
 
-async def test_more_input_than_a_request_may_hold_is_refused_early(client: Client, sandbox: str) -> None:
-    execution = await client.start(sandbox, "cat", stdin=True)
+async def test_more_input_than_a_request_may_hold_is_refused_early(client: Client, sandbox_id: str) -> None:
+    execution = await client.start(sandbox_id, "cat", stdin=True)
     document = "mutation($input: SendInputInput!) { sendInput(input: $input) { userErrors { code } } }"
     [error] = await client.errors(document, input={"executionId": execution, "text": "x" * 1_048_577})
     assert error.code == "BAD_REQUEST"
@@ -110,10 +110,10 @@ async def test_more_input_than_a_request_may_hold_is_refused_early(client: Clien
 
 
 async def test_input_is_refused_where_nothing_takes_it(
-    client: Client, project: Project, sandbox: str
+    client: Client, project: Project, sandbox_id: str
 ) -> None:
-    without_stdin = await client.start(sandbox, "sleep 20")
-    ended = (await client.run(sandbox, "true", stdin=True))["id"]
+    without_stdin = await client.start(sandbox_id, "sleep 20")
+    ended = (await client.run(sandbox_id, "true", stdin=True))["id"]
     for execution in (without_stdin, ended):
         async with project.unchanged():
             error = await client.refused("sendInput", executionId=execution, text="x")

@@ -10,8 +10,8 @@ from tests.fixtures.client import EXECUTION, Client
 from tests.fixtures.product import Project
 
 
-async def test_stdin_takes_text_and_bytes_until_it_is_closed(client: Client, sandbox: str) -> None:
-    execution = await client.start(sandbox, "cat", stdin=True)
+async def test_stdin_takes_text_and_bytes_until_it_is_closed(client: Client, sandbox_id: str) -> None:
+    execution = await client.start(sandbox_id, "cat", stdin=True)
     await client.mutate("sendInput", "id", executionId=execution, text="é\n")
     await client.mutate("sendInput", "id", executionId=execution, base64=encoded(b"\0\xff\n"))
     await client.mutate("sendInput", "id", executionId=execution, text="last", close=True)
@@ -20,9 +20,9 @@ async def test_stdin_takes_text_and_bytes_until_it_is_closed(client: Client, san
     assert ended["stdout"] == "é\n\0�\nlast"
 
 
-async def test_a_megabyte_of_bytes_arrives_as_it_was_sent(client: Client, sandbox: str) -> None:
+async def test_a_megabyte_of_bytes_arrives_as_it_was_sent(client: Client, sandbox_id: str) -> None:
     data = random.Random(7).randbytes(700_000)
-    execution = await client.start(sandbox, "sha256sum", stdin=True)
+    execution = await client.start(sandbox_id, "sha256sum", stdin=True)
     for half in (data[:350_000], data[350_000:]):
         await client.mutate("sendInput", "id", executionId=execution, base64=encoded(half))
     await client.mutate("sendInput", "id", executionId=execution, close=True)
@@ -30,14 +30,14 @@ async def test_a_megabyte_of_bytes_arrives_as_it_was_sent(client: Client, sandbo
     assert ended["stdout"].split()[0] == hashlib.sha256(data).hexdigest()
 
 
-async def test_without_stdin_a_command_reads_nothing(client: Client, sandbox: str) -> None:
-    ran = await client.run(sandbox, "cat; echo after", timeoutSeconds=10)
+async def test_without_stdin_a_command_reads_nothing(client: Client, sandbox_id: str) -> None:
+    ran = await client.run(sandbox_id, "cat; echo after", timeoutSeconds=10)
     assert (ran["status"], ran["stdout"]) == ("SUCCEEDED", "after\n")
 
 
-async def test_a_terminal_is_one_and_knows_its_new_size(client: Client, sandbox: str) -> None:
+async def test_a_terminal_is_one_and_knows_its_new_size(client: Client, sandbox_id: str) -> None:
     terminal = await client.mutate(
-        "openTerminal", "id isTerminal", sandboxId=sandbox, command="read go; stty size; tty -s && echo tty"
+        "openTerminal", "id isTerminal", sandboxId=sandbox_id, command="read go; stty size; tty -s && echo tty"
     )
     assert terminal["isTerminal"]
     await client.mutate("resizeTerminal", "id", terminalId=terminal["id"], columns=101, rows=31)
@@ -50,8 +50,8 @@ async def test_a_terminal_is_one_and_knows_its_new_size(client: Client, sandbox:
     assert {node["stream"] for node in logs["logs"]["nodes"]} == {"PTY"}
 
 
-async def test_a_shell_in_a_terminal_takes_lines_and_control_c(client: Client, sandbox: str) -> None:
-    terminal = (await client.mutate("openTerminal", "id", sandboxId=sandbox))["id"]
+async def test_a_shell_in_a_terminal_takes_lines_and_control_c(client: Client, sandbox_id: str) -> None:
+    terminal = (await client.mutate("openTerminal", "id", sandboxId=sandbox_id))["id"]
     async with client.execution_logs(terminal) as batches:
         said = ""
 
@@ -70,25 +70,25 @@ async def test_a_shell_in_a_terminal_takes_lines_and_control_c(client: Client, s
 
 
 async def test_the_same_key_twice_is_the_same_execution(
-    client: Client, project: Project, sandbox: str
+    client: Client, project: Project, sandbox_id: str
 ) -> None:
     key = str(new_id())
-    first = await client.run(sandbox, "echo once >> runs; wc -l < runs", idempotencyKey=key)
+    first = await client.run(sandbox_id, "echo once >> runs; wc -l < runs", idempotencyKey=key)
     async with project.unchanged():
         again = await project.client(web=1).run(
-            sandbox, "echo once >> runs; wc -l < runs", idempotencyKey=key
+            sandbox_id, "echo once >> runs; wc -l < runs", idempotencyKey=key
         )
     assert again == first
     assert first["stdout"] == "1\n"
 
 
-async def test_ten_at_the_same_moment_run_once(project: Project, sandbox: str) -> None:
+async def test_ten_at_the_same_moment_run_once(project: Project, sandbox_id: str) -> None:
     key = str(new_id())
     command = "echo once >> at_once; sleep 0.2; wc -l < at_once"
     answers = await asyncio.gather(
         *(
             project.client(web=number % 2).mutate(
-                "executeCommand", EXECUTION, sandboxId=sandbox, command=command, wait=True, idempotencyKey=key
+                "executeCommand", EXECUTION, sandboxId=sandbox_id, command=command, wait=True, idempotencyKey=key
             )
             for number in range(10)
         )
@@ -98,14 +98,14 @@ async def test_ten_at_the_same_moment_run_once(project: Project, sandbox: str) -
 
 
 async def test_a_key_used_for_something_else_is_a_conflict(
-    client: Client, project: Project, sandbox: str
+    client: Client, project: Project, sandbox_id: str
 ) -> None:
     key = str(new_id())
-    await client.run(sandbox, "true", idempotencyKey=key)
+    await client.run(sandbox_id, "true", idempotencyKey=key)
     async with client.sandbox() as other:
         for values in (
-            {"sandboxId": sandbox, "command": "false"},
-            {"sandboxId": sandbox, "command": "true", "timeoutSeconds": 5},
+            {"sandboxId": sandbox_id, "command": "false"},
+            {"sandboxId": sandbox_id, "command": "true", "timeoutSeconds": 5},
             {"sandboxId": other, "command": "true"},
         ):
             async with project.unchanged():
