@@ -160,7 +160,12 @@ class Sandbox:
         """Let go of it; whoever takes output learns that the sandbox is gone."""
         self._supervisor.close()
         self._lost()
-        for process in [*self.ended_processes, *self.processes.values()]:
+        held = [*self.ended_processes, *self.processes.values()]
+        # Forgotten first: a timer of `_process_ended` would close their descriptors a second time, which
+        # by then are somebody else's.
+        self.ended_processes.clear()
+        self.processes.clear()
+        for process in held:
             process.close()
 
     async def _start_process(self, request: ProcessRequest) -> Process:
