@@ -9,7 +9,9 @@ def test_a_ring_that_is_closed_twice_closes_nobody_elses_descriptor() -> None:
     ring = Ring.create(1 << 16)
     number = ring.memory_file
     ring.close()
-    with open(os.devnull, "rb") as file:
-        others = os.dup2(file.fileno(), number)
+    somebody_elses = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(somebody_elses, number)
     ring.close()
-    os.close(others)
+    os.fstat(number)
+    for descriptor in {somebody_elses, number}:
+        os.close(descriptor)
