@@ -25,8 +25,8 @@ from web.server import server_configuration
 PORT, DATABASE, PROJECT, FRAMES = "PLAIN_PORT", "PLAIN_DATABASE", "PLAIN_PROJECT", "PLAIN_FRAMES"
 
 _LIST = """
-    SELECT id, name, status, provider, template, created_at, expires_at, cpu_count
-    FROM sandboxes WHERE project_id = $1 AND id < $2 ORDER BY id DESC LIMIT 51
+    SELECT id::text AS id, name, status, provider, template, created_at, expires_at, cpu_count
+    FROM sandboxes WHERE project_id = $1 AND sandboxes.id < $2 ORDER BY sandboxes.id DESC LIMIT 51
 """
 
 

@@ -21,6 +21,7 @@ _HOST = "127.0.0.1"
 _FOREIGN = ("COMMANDCENTER_", "RUNTIME_", "E2B_", "DATABASE_URL", "REDIS_URL")
 _READY_SECONDS = 60
 _STOP_SECONDS = 40
+_LOG_LINES, _LOG_CHARACTERS = 40, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,29 @@ async def running_stack() -> AsyncIterator[Stack]:
             ready_seconds=_READY_SECONDS,
             grace_seconds=_STOP_SECONDS,
         )
-        async with running(plan) as child:
-            yield Stack(
-                address=address,
-                key=(home / "admin.key").read_text().strip(),
-                database_url=EmbeddedPostgresql(open_home(home)).url(),
-                runtime_address=f"http://{_HOST}:{runtime_port}",
-                runtime_key=(home / "runtime.key").read_text().strip(),
-                home=home,
-                process_id=child.process_id,
-            )
+        with _telling_logs(home / "logs"):
+            async with running(plan) as child:
+                yield Stack(
+                    address=address,
+                    key=(home / "admin.key").read_text().strip(),
+                    database_url=EmbeddedPostgresql(open_home(home)).url(),
+                    runtime_address=f"http://{_HOST}:{runtime_port}",
+                    runtime_key=(home / "runtime.key").read_text().strip(),
+                    home=home,
+                    process_id=child.process_id,
+                )
+
+
+@contextmanager
+def _telling_logs(folder: Path) -> Iterator[None]:
+    """Where a measurement fails, show the end of the logs before the home is gone."""
+    try:
+        yield
+    except Exception:
+        for log in sorted(folder.glob("*.log")):
+            end = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+            print(f"--- {log.name}", *(line[:_LOG_CHARACTERS] for line in end), sep="\n", file=sys.stderr)
+        raise
 
 
 @asynccontextmanager
