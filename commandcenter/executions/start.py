@@ -30,9 +30,12 @@ from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
+from commandcenter.texts import require_text
 
 LONGEST_COMMAND = 131_071
 LONGEST_TIMEOUT_SECONDS = 86_400
+LONGEST_PATH = 4096
+LONGEST_USER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def _require_valid(request: StartExecution) -> None:
             f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
             ("command",),
         )
+    require_text(request.cwd, "cwd", LONGEST_PATH)
+    require_text(request.user, "user", LONGEST_USER)
     if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
         raise InvalidError(
             f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
