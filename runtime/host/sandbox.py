@@ -107,7 +107,10 @@ class Sandbox:
         for row in answer.fields:
             key, pid, status = row.decode(errors="replace").split(" ")
             kept = (await self._supervisor.request("kept", key)).descriptors
-            if not kept:  # a program of the runtime's own, which ended with it
+            if not kept:  # a program of the earlier runtime's own, which ends with it
+                self._own_programs.add(key)
+                if status != "-":
+                    self._exited(key, int(status))
                 continue
             process = take_up(key, kept, self._policy)
             self._by_key[key] = process
