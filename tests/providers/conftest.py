@@ -7,7 +7,7 @@ import pytest_asyncio
 from commandcenter.providers.accounts import ProviderAccount, ProviderKind
 from commandcenter.providers.attachments import Attachment, AttachmentDetails
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
-from tests.fixtures.runtime import RunningRuntime
+from tests.fixtures.runtime import RuntimeProcess
 from tests.providers.wire import SANDBOX_ID, WireServer, wire_server
 
 
@@ -51,18 +51,18 @@ def impatient(wire: WireServer) -> Provider:
     return Provider(wire_account(wire), request_seconds=0.2, silence_seconds=0.2)
 
 
-def runtime_account(runtime: RunningRuntime, name: str, kind: ProviderKind) -> ProviderAccount:
+def runtime_account(runtime: RuntimeProcess, name: str, kind: ProviderKind) -> ProviderAccount:
     return ProviderAccount(name, kind, runtime.api_key, runtime.url, runtime.url, "localhost")
 
 
 @pytest.fixture(scope="session")
-def local(runtime: RunningRuntime) -> Provider:
+def local(runtime: RuntimeProcess) -> Provider:
     """The runtime as CommandCenter uses it."""
     return Provider(runtime_account(runtime, "local", "local"))
 
 
 @pytest.fixture(scope="session", params=["local", "e2b"])
-def provider(request: pytest.FixtureRequest, runtime: RunningRuntime) -> Provider:
+def provider(request: pytest.FixtureRequest, runtime: RuntimeProcess) -> Provider:
     """The runtime in both ways that providers are spoken to: protobuf and, as E2B, JSON."""
     return Provider(runtime_account(runtime, "under-test", request.param))
 
