@@ -29,7 +29,8 @@ _CERTIFICATES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-_NOT_SOURCES = {"node_modules", "dist"}
+_NOT_SOURCES = {"node_modules", "dist", "__pycache__"}
+_NOT_SOURCE_SUFFIXES = {".py", ".tsbuildinfo"}
 
 
 class SetUpError(Exception):
@@ -100,7 +101,7 @@ def _tool_environment() -> Mapping[str, str]:
 
 
 def _install_python_packages(environment: Mapping[str, str]) -> None:
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     wanted = _digest(
         [ROOT / "uv.lock", ROOT / "pyproject.toml"], UV_VERSION, str(ENVIRONMENT), python, sys.version
     )
@@ -131,11 +132,7 @@ def _uv(environment: Mapping[str, str]) -> Path:
 
 
 def _build_front_end(folder: Path, environment: Mapping[str, str]) -> None:
-    sources = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not _NOT_SOURCES.intersection(path.relative_to(folder).parts)
-    )
+    sources = sorted(_sources(folder))
     wanted = _digest(sources, str(folder))
     stamp = folder / "dist" / ".built"
     if _reads(stamp, wanted):
@@ -149,6 +146,15 @@ def _build_front_end(folder: Path, environment: Mapping[str, str]) -> None:
         _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], with_node, failure, folder)
         _run(["npm", "run", "build", "--silent"], with_node, failure, folder)
         stamp.write_text(wanted)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _NOT_SOURCES]
+        for name in files:
+            path = Path(place) / name
+            if path.suffix not in _NOT_SOURCE_SUFFIXES:
+                yield path
 
 
 def _node_folder() -> Path:

@@ -4,6 +4,7 @@ Written here rather than taken from connectrpc's server: docs/adr says why, with
 """
 
 import binascii
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -120,7 +121,8 @@ class Call:
             size += len(part)
             if size > MESSAGE_LIMIT:
                 raise ConnectError("resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes")
-        return self.decode(kind, b"".join(parts))
+        encoding = self.headers.get(b"content-encoding", b"identity")
+        return self.decode(kind, _decompressed(b"".join(parts), encoding))
 
     async def read_stream(self, kind: type[M]) -> AsyncIterator[M]:
         """The messages of a client's stream."""
@@ -129,8 +131,6 @@ class Call:
             buffer += part
             while len(buffer) >= 5:
                 flags, length = buffer[0], int.from_bytes(buffer[1:5], "big")
-                if flags & COMPRESSED:
-                    raise ConnectError("unimplemented", "compressed messages are not read here")
                 if length > MESSAGE_LIMIT:
                     raise ConnectError(
                         "resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes"
@@ -139,6 +139,9 @@ class Call:
                     break
                 message = bytes(buffer[5 : 5 + length])
                 del buffer[: 5 + length]
+                if flags & COMPRESSED:
+                    encoding = self.headers.get(b"connect-content-encoding", b"identity")
+                    message = _decompressed(message, encoding)
                 if not flags & END_OF_STREAM:
                     yield self.decode(kind, message)
 
@@ -187,6 +190,22 @@ class Call:
             yield event.get("body", b"")
             if not event.get("more_body"):
                 return
+
+
+def _decompressed(data: bytes, encoding: bytes) -> bytes:
+    if encoding == b"identity":
+        return data
+    if encoding != b"gzip":
+        name = encoding.decode("latin-1")
+        raise ConnectError("unimplemented", f"unknown compression '{name}': supported is gzip")
+    unzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        message = unzip.decompress(data, MESSAGE_LIMIT)
+    except zlib.error as error:
+        raise ConnectError("invalid_argument", "the message is not gzip") from error
+    if unzip.unconsumed_tail:
+        raise ConnectError("resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes")
+    return message
 
 
 def envelope(message: bytes, flags: int = 0) -> bytes:

@@ -72,10 +72,6 @@ class FileAgentConnection:
             return 0.0
         return time.monotonic() - self._used
 
-    def touch(self) -> None:
-        """Count as used now."""
-        self._used = time.monotonic()
-
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep the agent for several requests that belong together."""

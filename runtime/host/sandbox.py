@@ -160,7 +160,11 @@ class Sandbox:
         """Let go of it; whoever takes output learns that the sandbox is gone."""
         self._supervisor.close()
         self._lost()
-        for process in [*self.ended_processes, *self.processes.values()]:
+        closing = [*self.ended_processes, *self.processes.values()]
+        # Nobody else may close them again: by then their descriptors belong to others.
+        self.ended_processes.clear()
+        self.processes.clear()
+        for process in closing:
             process.close()
 
     async def _start_process(self, request: ProcessRequest) -> Process:

@@ -247,6 +247,6 @@ async def test_methods_and_paths_that_are_not_there_are_refused(
     http: httpx.AsyncClient, address: dict[str, str]
 ) -> None:
     assert (await http.put("/files", headers=address)).status_code == 405
-    assert (await http.get("/files/other", headers=address)).status_code == 404
+    assert (await http.get("/files/other", headers=address)).status_code == 405
     unknown = await http.post("/filesystem.Filesystem/Format", headers=address, json={})
     assert unknown.json()["code"] == "unimplemented"

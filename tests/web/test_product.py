@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from commandcenter.access.scope import Role
 from commandcenter.settings import Settings
 from schema.build import build_schema
-from tests.fixtures.runtime import RunningRuntime
+from tests.fixtures.runtime import RuntimeProcess
 from tests.web.conftest import FirstKey
 from tests.web.node import install_packages, run_script
 from tests.web.serving import Site, greet, serving_product
@@ -27,7 +27,7 @@ EXAMPLES = Path(__file__).parents[2] / "web/playground/src/examples"
 
 @pytest.fixture(scope="module")
 async def product(
-    first_key: FirstKey, database_url: str, redis_url: str, runtime: RunningRuntime
+    first_key: FirstKey, database_url: str, redis_url: str, runtime: RuntimeProcess
 ) -> AsyncIterator[Site]:
     settings = Settings.model_validate(
         {
