@@ -80,7 +80,7 @@ def is_running(process_id: int) -> bool:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(ANSWER_SECONDS):
-        while not condition():  # noqa: ASYNC110 - files and processes give no signal
+        while not condition():
             await asyncio.sleep(0.005)
 
 
