@@ -31,6 +31,7 @@ from e2b.exceptions import (
 from commandcenter.errors import DomainError
 from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
+    AnswerTooLargeError,
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
@@ -77,6 +78,11 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("disk quota exceeded", NoSpaceInSandboxError),
     ("not enough disk space", NoSpaceInSandboxError),
 )
+
+# connectrpc's own words, where a message is larger than the client takes.
+_TOO_LARGE = "message is larger than"
+# What envd says of a process that it does not start, and the field at fault.
+_PROCESS_WORDS = (("cwd '", "cwd"), ("invalid username", "user"))
 
 
 @asynccontextmanager
@@ -171,6 +177,10 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
             return FileExistsInSandboxError(words)
         case Code.DEADLINE_EXCEEDED:
             return timed_out(provider, words)
+        case Code.RESOURCE_EXHAUSTED if _TOO_LARGE in words:
+            return AnswerTooLargeError(
+                "The answer is too large. Ask for less, such as a smaller depth or a directory below."
+            )
         case Code.RESOURCE_EXHAUSTED:
             return rate_limited(provider, words)
         case Code.UNAVAILABLE | Code.CANCELED | Code.ABORTED:
@@ -181,7 +191,11 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
         return FileAccessDeniedError(words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
-    return refused(provider, words)
+    return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)
+
+
+def _process_field(words: str) -> str | None:
+    return next((field for part, field in _PROCESS_WORDS if words.startswith(part)), None)
 
 
 def _words(error: Exception) -> str:

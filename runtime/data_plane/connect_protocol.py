@@ -156,6 +156,10 @@ class Call:
         """Send the one answer of a unary call."""
         await self._respond(HTTPStatus.OK, self.content_type, self.encode(message))
 
+    async def answer_encoded(self, message: bytes) -> None:
+        """Send the one answer of a unary call, already written as the caller reads it."""
+        await self._respond(HTTPStatus.OK, self.content_type, message)
+
     async def refuse(self, error: ConnectError) -> None:
         """Send the error of a unary call."""
         await self._respond(STATUS_BY_CODE[error.code], b"application/json", orjson.dumps(error.body()))

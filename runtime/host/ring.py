@@ -70,10 +70,12 @@ class Ring:
         return self._bytes[HEADER + place : HEADER + place + count]
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back; a second time is harmless."""
         self._bytes.release()
         self._map.close()
-        os.close(self.memory_file)
+        if self.memory_file >= 0:
+            os.close(self.memory_file)
+            self.memory_file = -1
 
     def _read(self, descriptor: int, room: int) -> int:
         """From a terminal, which can't be spliced everywhere."""

@@ -83,11 +83,6 @@ class Sandbox:
         )
         return key, pid
 
-    async def open(self, path: str, flags: int, mode: int = 0o644) -> int:
-        """Open a path inside, in the sandbox's own view; the descriptor is non-blocking, and the caller's."""
-        answer = await self._supervisor.request("open", path, flags, mode)
-        return answer.only_descriptor()
-
     async def dial(self, port: int) -> socket.socket:
         """A connection to a server inside; `ConnectionRefusedError` where none listens."""
         for family in (socket.AF_INET, socket.AF_INET6):
