@@ -4,6 +4,14 @@
 .DEFAULT_GOAL := help
 .PHONY: help set-up run test check fmt bench schema docs clean
 
+# npm keeps its cache here, so that it needs no home folder; and Node, which brings a list of certificates of
+# its own, also trusts those of the machine, such as a company's proxy.
+export npm_config_cache ?= $(CURDIR)/.tools/npm
+certificates := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt))
+ifneq ($(certificates),)
+export NODE_EXTRA_CA_CERTS ?= $(certificates)
+endif
+
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from benchmarks.bare_sandbox import BareSandbox
 from benchmarks.client import Client, RequestFailedError
@@ -43,14 +44,18 @@ async def _one_at_a_time(client: Client, bare: BareSandbox) -> Figure:
 async def _at_once(client: Client, bare: BareSandbox) -> Figure:
     ours: list[float] = []
     theirs: list[float] = []
+    loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for number in range(_ROUNDS):
             theirs += await _durations(
-                [asyncio.wrap_future(threads.submit(bare.run_true)) for _ in range(_AT_ONCE)]
+                [partial(loop.run_in_executor, threads, bare.run_true) for _ in range(_AT_ONCE)]
             )
             sandboxes: list[str] = []
             ours += await _durations(
-                [_create_into(sandboxes, client, f"round-{number}-{each}") for each in range(_AT_ONCE)]
+                [
+                    partial(_create_into, sandboxes, client, f"round-{number}-{each}")
+                    for each in range(_AT_ONCE)
+                ]
             )
             await asyncio.gather(*(client.terminate_sandbox(sandbox) for sandbox in sandboxes))
     return _figure(f"create → first output, {_AT_ONCE} at once", ours, theirs, None)
@@ -69,12 +74,12 @@ async def _create_into(sandboxes: list[str], client: Client, name: str) -> None:
     sandboxes.append(await _create(client, name))
 
 
-async def _durations(works: list[Awaitable[object]]) -> list[float]:
-    """How long each took from now, when all are begun together."""
+async def _durations(works: Sequence[Callable[[], Awaitable[object]]]) -> list[float]:
+    """How long each takes from now, when all are begun together."""
     started = time.perf_counter()
 
-    async def duration(work: Awaitable[object]) -> float:
-        await work
+    async def duration(work: Callable[[], Awaitable[object]]) -> float:
+        await work()
         return time.perf_counter() - started
 
     return list(await asyncio.gather(*map(duration, works)))

@@ -49,7 +49,9 @@ async def test_a_bad_terminal_is_one_error_and_starts_nothing(
     await see_refused(client, project, sandbox_id, "openTerminal", command)
 
 
-async def see_refused(client: Client, project: Project, sandbox_id: str, mutation: str, bad: BadInput) -> None:
+async def see_refused(
+    client: Client, project: Project, sandbox_id: str, mutation: str, bad: BadInput
+) -> None:
     given, code, field = bad
     async with project.unchanged_but("sandboxes.last_activity_at", "sandboxes.execution_count"):
         error = await client.refused(mutation, **{"sandboxId": sandbox_id, "command": "true", **given})

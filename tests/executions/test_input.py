@@ -37,7 +37,10 @@ async def test_without_stdin_a_command_reads_nothing(client: Client, sandbox_id:
 
 async def test_a_terminal_is_one_and_knows_its_new_size(client: Client, sandbox_id: str) -> None:
     terminal = await client.mutate(
-        "openTerminal", "id isTerminal", sandboxId=sandbox_id, command="read go; stty size; tty -s && echo tty"
+        "openTerminal",
+        "id isTerminal",
+        sandboxId=sandbox_id,
+        command="read go; stty size; tty -s && echo tty",
     )
     assert terminal["isTerminal"]
     await client.mutate("resizeTerminal", "id", terminalId=terminal["id"], columns=101, rows=31)
@@ -88,7 +91,12 @@ async def test_ten_at_the_same_moment_run_once(project: Project, sandbox_id: str
     answers = await asyncio.gather(
         *(
             project.client(web=number % 2).mutate(
-                "executeCommand", EXECUTION, sandboxId=sandbox_id, command=command, wait=True, idempotencyKey=key
+                "executeCommand",
+                EXECUTION,
+                sandboxId=sandbox_id,
+                command=command,
+                wait=True,
+                idempotencyKey=key,
             )
             for number in range(10)
         )
