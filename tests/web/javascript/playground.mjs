@@ -19,7 +19,7 @@ try {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("request", (request) => {
@@ -58,7 +58,7 @@ try {
   await write(subscription);
   await run.click();
   const seen = [];
-  const until = Date.now() + 15_000;
+  const until = Date.now() + 60_000;
   while (Date.now() < until && seen.length < 3) {
     const text = await shown();
     if (text !== first && text !== seen.at(-1) && text.includes("data")) seen.push(text);
