@@ -1,7 +1,6 @@
 """Bytes in inputs: given as text, or as base64."""
 
 from base64 import b64decode
-from binascii import Error as Base64Error
 
 from commandcenter.errors import InvalidError
 
@@ -17,5 +16,5 @@ def bytes_of(text: str | None, base64: str | None) -> bytes:
             raise InvalidError("text holds half a character; give base64 for bytes.", ("text",)) from error
     try:
         return b64decode(base64 or "", validate=True)
-    except Base64Error as error:
+    except ValueError as error:
         raise InvalidError("base64 is not valid base64.", ("base64",)) from error

@@ -57,8 +57,7 @@ async def execution_page(
 async def output_tail(root: Any, info: Info, stream: LogStream, last_bytes: int) -> str:
     """`Execution.stdout` and `Execution.stderr`."""
     context = info.context
-    async with context.services.database.transaction(context.scope.project_id) as session:
-        return await read_tail(session, context.scope, root, stream, last_bytes)
+    return await read_tail(context.services.database, context.scope, root, stream, last_bytes)
 
 
 async def execute(info: Info, sandbox: str, request: StartExecution, *, wait: bool) -> Outcome[Execution]:

@@ -17,7 +17,7 @@ from commandcenter.executions.leases import LEASE
 from commandcenter.executions.records import Execution
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
-from commandcenter.executions.wait import wait_until_ended
+from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
 from commandcenter.identifiers import new_id
 from commandcenter.providers import processes
@@ -30,9 +30,12 @@ from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
+from commandcenter.texts import require_text
 
 LONGEST_COMMAND = 131_071
 LONGEST_TIMEOUT_SECONDS = 86_400
+LONGEST_PATH = 4096
+LONGEST_USER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,14 @@ async def execute_command(
     scope.require(Role.OPERATOR)
     _require_valid(request)
     execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
+    reading: Reading | None = None
     if sandbox is not None:
         # Shielded: a caller that goes away must not leave a process that nobody reads.
-        execution = await asyncio.shield(
+        execution, reading = await asyncio.shield(
             services.background.start(_start(services, scope, sandbox, execution, request), "start-execution")
         )
     if wait:
-        return await wait_until_ended(services, scope, execution)
+        return await wait_until_ended(services, scope, execution, reading)
     return execution
 
 
@@ -79,6 +83,8 @@ def _require_valid(request: StartExecution) -> None:
             f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
             ("command",),
         )
+    require_text(request.cwd, "cwd", LONGEST_PATH)
+    require_text(request.user, "user", LONGEST_USER)
     if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
         raise InvalidError(
             f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
@@ -130,7 +136,8 @@ async def _insert(
             Sandbox.termination_requested_at.is_(None),
         )
         .values(execution_count=Sandbox.execution_count + 1, last_activity_at=now())
-        .returning(Sandbox)
+        .returning(Sandbox),
+        execution_options={"synchronize_session": False},
     )
     if sandbox is None:
         raise SandboxStateError(await get_sandbox(session, scope, sandbox_id), SandboxStatus.RUNNING)
@@ -165,7 +172,7 @@ async def _insert(
 
 async def _start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, request: StartExecution
-) -> Execution:
+) -> tuple[Execution, Reading]:
     """Start the process, and begin to read it."""
     try:
         process = await processes.start(
@@ -187,7 +194,7 @@ async def _start(
 
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
-) -> Execution:
+) -> tuple[Execution, Reading]:
     async with services.database.transaction(scope.project_id) as session:
         started = await change_execution(
             session,
@@ -199,13 +206,13 @@ async def _record_start(
             lease_until=now() + LEASE,
         )
     # Read also what is not ours to record any more: the process must not be left waiting for a reader.
-    services.background.start(
+    reading = services.background.start(
         run_execution(services, scope, sandbox, started or execution, process), "run-execution"
     )
     if started is None:
-        return execution
+        return execution, reading
     announce_execution(services.signals, started)
-    return started
+    return started, reading
 
 
 async def _record_failure(services: Services, scope: Scope, execution: Execution, error: DomainError) -> None:

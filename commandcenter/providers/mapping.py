@@ -88,6 +88,8 @@ _FILE_CODES: dict[Code, Callable[[str], DomainError]] = {
 
 # connectrpc's own words, where a message is larger than the client takes.
 _TOO_LARGE = "message is larger than"
+# What envd says of a process that it does not start, and the field at fault.
+_PROCESS_WORDS = (("cwd '", "cwd"), ("invalid username", "user"))
 
 
 @asynccontextmanager
@@ -196,7 +198,11 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
         return _FILE_CODES[error.code](words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
-    return refused(provider, words)
+    return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)
+
+
+def _process_field(words: str) -> str | None:
+    return next((field for part, field in _PROCESS_WORDS if words.startswith(part)), None)
 
 
 def _words(error: Exception) -> str:

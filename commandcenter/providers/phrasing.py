@@ -37,9 +37,10 @@ def rate_limited(
     )
 
 
-def refused(provider: str, words: str) -> ProviderRefusedError:
-    """The error of a request that a provider refuses."""
-    return ProviderRefusedError(f"Provider {provider} refused the request: {words}")
+def refused(provider: str, words: str, field: str | None = None) -> ProviderRefusedError:
+    """The error of a request that a provider refuses, with the field at fault where it names one."""
+    message = f"Provider {provider} refused the request: {words}"
+    return ProviderRefusedError(message, (field,) if field else None)
 
 
 def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:

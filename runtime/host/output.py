@@ -65,10 +65,12 @@ class Ring:
         return self._bytes[HEADER + place : HEADER + place + count]
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Give the memory back; a second time is harmless."""
         self._bytes.release()
         self._map.close()
-        os.close(self.memory_file)
+        if self.memory_file >= 0:
+            os.close(self.memory_file)
+            self.memory_file = -1
 
 
 class Cursor:
@@ -113,6 +115,7 @@ class OutputStream:
         cursor = Cursor(self, begin)
         self._cursors.add(cursor)
         self._attended_before = True
+        self.resume()
         return cursor
 
     def detach(self, cursor: Cursor) -> None:

@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""Who may do what: projects, roles and keys, by matrices generated from the schema."""

@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""What is stored: migrations, and the wall between projects."""

@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""The audit trail through the API."""

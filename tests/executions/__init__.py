@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""Executions through the API: exact ends, streams, input, terminals, cancellation."""

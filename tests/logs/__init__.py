@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""Output through the API: exact, resumable, whatever is killed; and its pure parts."""

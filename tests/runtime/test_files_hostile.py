@@ -168,7 +168,7 @@ async def test_a_killed_sandbox_breaks_its_downloads(e2b: E2B) -> None:
 
 
 async def test_many_transfers_at_once_all_end_well(box: AsyncSandbox) -> None:
-    contents = [os.urandom(200_000) for _ in range(40)]
+    contents = [os.urandom(20_000) for _ in range(200)]
     await asyncio.gather(*(box.files.write(f"many/{n}", content) for n, content in enumerate(contents)))
-    read = await asyncio.gather(*(box.files.read(f"many/{n}", format="bytes") for n in range(40)))
+    read = await asyncio.gather(*(box.files.read(f"many/{n}", format="bytes") for n in range(200)))
     assert [bytes(content) for content in read] == contents

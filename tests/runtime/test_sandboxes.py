@@ -161,13 +161,15 @@ async def test_a_paused_sandbox_stands_still_and_goes_on(sandbox: AsyncSandbox, 
 
 
 async def test_a_deadline_stands_still_while_paused(sandbox: AsyncSandbox, e2b: E2B) -> None:
-    handle = await sandbox.commands.run("sleep 1.2; echo end > /tmp/end", background=True, timeout=1.5)
+    handle = await sandbox.commands.run("read line; exit 3", background=True, stdin=True, timeout=1.5)
     await sandbox.pause()
     await asyncio.sleep(1.6)  # beyond the deadline, as the wall clock has it
     resumed = await e2b.AsyncSandbox.connect(sandbox.sandbox_id, timeout=60)
-    assert [process.pid for process in await resumed.commands.list()] == [handle.pid]
     again = await resumed.commands.connect(handle.pid)
-    assert (await again.wait()).exit_code == 0
+    await resumed.commands.send_stdin(handle.pid, "on\n")
+    with pytest.raises(CommandExitException) as raised:
+        await again.wait()
+    assert raised.value.exit_code == 3
 
 
 async def test_a_pause_with_files_only_keeps_files(sandbox: AsyncSandbox, e2b: E2B) -> None:

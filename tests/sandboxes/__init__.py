@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""Sandboxes through the API: made, listed, paused, resumed, extended, ended, on time."""

@@ -1,1 +1,1 @@
-"""Tests of the subject that the folder is named for, through the API."""
+"""The printed schema is the code's, is described, and breaks nobody."""
