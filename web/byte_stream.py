@@ -1,7 +1,8 @@
 """Answers of bytes that are sent as they are read, for downloads of any size."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +17,7 @@ _log = structlog.get_logger(__name__)
 class ByteSource(Protocol):
     """Bytes, piece by piece, from something that has to be let go of."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The pieces."""
 
     async def aclose(self) -> None:
@@ -51,8 +52,9 @@ class ByteStream:
     async def _send_all(self, send: Send) -> None:
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        async for piece in self.source:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with aclosing(aiter(self.source)) as pieces:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

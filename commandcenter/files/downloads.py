@@ -1,6 +1,6 @@
 """Taking bytes out of a sandbox: any file, any size, in flat memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from commandcenter.access.scope import Scope
@@ -27,7 +27,7 @@ class Download:
         self._sandbox = sandbox
         self._content = content
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         async with in_use(self._services, self._scope, self._sandbox):
             async for chunk in self._content:
                 yield chunk
