@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from commandcenter.errors import DomainError
+
 _log = structlog.get_logger()
 
 Result = TypeVar("Result")
@@ -21,7 +23,7 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
-        """Start `work`; an error that nobody awaits is logged."""
+        """Start `work`; its errors are logged, those that a caller can mend as such."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -37,5 +39,9 @@ class BackgroundTasks:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, DomainError):
+            _log.info("background.refused", task=task.get_name(), code=error.code, error=error.message)
+        else:
             _log.error("background.failed", task=task.get_name(), exc_info=error)

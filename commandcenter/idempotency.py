@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from commandcenter.errors import ConflictError, InvalidError
 
@@ -24,9 +25,9 @@ def require_valid_key(key: str | None) -> None:
         )
 
 
-def fingerprint(request: Any) -> str:
-    """A hash of everything that a request asks for."""
-    canonical = json.dumps(asdict(request), sort_keys=True, default=str)
+def fingerprint(request: Any, subject: UUID | None = None) -> str:
+    """A hash of everything that a request, a dataclass, asks for; `subject` is what it is asked of."""
+    canonical = json.dumps([str(subject), asdict(request)], sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

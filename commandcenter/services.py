@@ -14,6 +14,7 @@ from commandcenter.logs.recorder import LogRecorder
 from commandcenter.measurements import Measurements
 from commandcenter.providers.accounts import accounts_from
 from commandcenter.providers.registry import Providers
+from commandcenter.records import Record
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
@@ -53,6 +54,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             "DATABASE_URL and REDIS_URL are not set. Set both, or run `commandcenter up`, which brings "
             "its own."
         )
+    # Whatever a process works with, its records must all be known: they refer to each other.
+    Record.registry.configure()
     async with AsyncExitStack() as stack:
         database = Database(settings.database_url, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.close)

@@ -13,6 +13,8 @@ from commandcenter.errors import DomainError
 from commandcenter.settings import Settings, get_settings
 from processes.errors import StartError
 
+PREFIX = Settings.model_config["env_prefix"]
+
 # Each command imports what it runs: a worker needs no web server, and `--help` needs neither.
 
 
@@ -25,7 +27,9 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:
         for problem in error.errors():
-            variable = "_".join(map(str, problem["loc"])).upper()
+            # Fields that have a variable's name of their own are called by it already.
+            name = str(problem["loc"][0])
+            variable = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
             click.echo(f"commandcenter: {variable}: {problem['msg']}. See docs/configuration.md.", err=True)
         sys.exit(1)
 

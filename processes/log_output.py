@@ -7,6 +7,11 @@ from collections.abc import Sequence
 import structlog
 from structlog.typing import Processor
 
+# Local variables hold passwords and keys: a traceback in the log shows the lines and no values.
+_traceback_without_values = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logging(process: str, level: str) -> None:
     """Set up structlog, and lead the standard library's loggers through it."""
@@ -29,9 +34,9 @@ def configure_logging(process: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     rendering: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_people
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_traceback_without_values, structlog.processors.JSONRenderer()]
     )
 
     def add_process(

@@ -31,9 +31,9 @@ class Application:
     """What uvicorn serves."""
 
     def __init__(self, runtime: Runtime, *, api_key: str, domain: str) -> None:
+        health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
-        health = health_service(runtime.metrics)
         self._data_plane = DataPlane(
             runtime.host,
             {

@@ -15,7 +15,7 @@ from runtime.host.limits import choose_mechanism
 from runtime.host.metrics import Metrics
 from runtime.host.sandbox_host import SandboxHost
 from runtime.host.self_test import run_self_test
-from runtime.host.staging import stage
+from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.settings import RuntimeSettings
@@ -31,6 +31,7 @@ class Runtime:
     def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
         self.settings = settings
         self.capabilities: dict[str, Any] = {}
+        self._layout = layout
         self._lock = _hold(layout)
         self._programs = stage(layout)
         self._store = Store(layout)
@@ -49,6 +50,9 @@ class Runtime:
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         await self.host.take_up_all()
+        used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
+        remove_copies(self._layout, kept=used | {self._programs.folder})
+        self._mechanism.sweep()
         walls = await run_self_test(
             self.settings, self._engine, self._store, self._user_ids, self._programs.python
         )
@@ -95,4 +99,5 @@ def _hold(layout: Layout) -> int:
         raise MachineUnfitError(
             f"Another runtime serves from {layout.state}. Stop it, or set another RUNTIME_STATE_DIRECTORY."
         ) from None
+    layout.address_file.unlink(missing_ok=True)
     return lock

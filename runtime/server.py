@@ -1,8 +1,10 @@
 """Start the runtime: settle its state, then serve until told to stop."""
 
+import asyncio
 import logging
 import resource
 import secrets
+import signal
 import socket
 import sys
 
@@ -22,6 +24,7 @@ log = structlog.get_logger("runtime")
 CONNECTIONS_WAITING = 1024
 IDLE_CONNECTION_SECONDS = 600
 LEAVE_SECONDS = 5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Server(uvicorn.Server):
@@ -49,6 +52,8 @@ def main() -> None:
         uvloop.run(_serve(settings))
     except (HostError, OSError) as error:
         sys.exit(f"runtime: {error}")
+    except asyncio.CancelledError:
+        log.info("stopped_while_starting")
 
 
 async def _serve(settings: RuntimeSettings) -> None:
@@ -56,7 +61,7 @@ async def _serve(settings: RuntimeSettings) -> None:
     listener = _listen(settings)
     address, port = listener.getsockname()[:2]
     runtime = Runtime(settings, layout)
-    await runtime.start()
+    await _start(runtime)
     application = Application(
         runtime,
         api_key=api_key(settings, layout),
@@ -76,7 +81,36 @@ async def _serve(settings: RuntimeSettings) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_no_abort)
     listener.listen(CONNECTIONS_WAITING)
     log.info("runtime_listening", url=f"http://{address}:{port}", state=str(layout.state))
-    await _Server(config, runtime).serve(sockets=[listener])
+    announce(layout, f"http://{address}:{port}")
+    try:
+        await _Server(config, runtime).serve(sockets=[listener])
+    finally:
+        layout.address_file.unlink(missing_ok=True)
+
+
+def announce(layout: Layout, url: str) -> None:
+    """Write our address in one step: whoever finds the file finds it whole."""
+    new = layout.address_file.with_suffix(".new")
+    new.write_text(f"{url}\n")
+    new.replace(layout.address_file)
+
+
+async def _start(runtime: Runtime) -> None:
+    """Start; told to stop meanwhile, leave nothing behind."""
+    loop = asyncio.get_running_loop()
+    starting = asyncio.ensure_future(runtime.start())
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, starting.cancel)
+    try:
+        await starting
+    except BaseException:
+        await runtime.stop()
+        raise
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            # uvicorn has its own handlers while it serves, and afterwards raises the signal once more.
+            signal.signal(number, lambda *_: None)
 
 
 def api_key(settings: RuntimeSettings, layout: Layout) -> str:

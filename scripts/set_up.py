@@ -29,7 +29,8 @@ _CERTIFICATES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-_NOT_SOURCES = {"node_modules", "dist"}
+_NOT_SOURCES = {"node_modules", "dist", "__pycache__"}
+_NOT_SOURCE_SUFFIXES = {".py", ".tsbuildinfo"}
 
 
 class SetUpError(Exception):
@@ -89,18 +90,14 @@ def _tool_environment() -> Mapping[str, str]:
     if not (home and os.access(home, os.W_OK | os.X_OK)):
         environment["HOME"] = str(TOOLS / "home")
         (TOOLS / "home").mkdir(exist_ok=True)
-        for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "XDG_CACHE_HOME", "npm_config_cache"):
-            environment.pop(name, None)
-    # The tools bring certificate lists of their own, which do not know a company's proxy.
-    certificates = next((path for path in _CERTIFICATES if os.access(path, os.R_OK)), None)
-    if certificates:
+    # uv brings a list of certificates of its own, which does not know a company's proxy.
+    if any(os.access(path, os.R_OK) for path in _CERTIFICATES):
         environment.setdefault("UV_SYSTEM_CERTS", "1")
-        environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
     return environment
 
 
 def _install_python_packages(environment: Mapping[str, str]) -> None:
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     wanted = _digest(
         [ROOT / "uv.lock", ROOT / "pyproject.toml"], UV_VERSION, str(ENVIRONMENT), python, sys.version
     )
@@ -131,11 +128,7 @@ def _uv(environment: Mapping[str, str]) -> Path:
 
 
 def _build_front_end(folder: Path, environment: Mapping[str, str]) -> None:
-    sources = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not _NOT_SOURCES.intersection(path.relative_to(folder).parts)
-    )
+    sources = sorted(_sources(folder))
     wanted = _digest(sources, str(folder))
     stamp = folder / "dist" / ".built"
     if _reads(stamp, wanted):
@@ -149,6 +142,15 @@ def _build_front_end(folder: Path, environment: Mapping[str, str]) -> None:
         _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], with_node, failure, folder)
         _run(["npm", "run", "build", "--silent"], with_node, failure, folder)
         stamp.write_text(wanted)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _NOT_SOURCES]
+        for name in files:
+            path = Path(place) / name
+            if path.suffix not in _NOT_SOURCE_SUFFIXES:
+                yield path
 
 
 def _node_folder() -> Path:

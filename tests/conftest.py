@@ -1,3 +1,9 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.runtime"]
+from hypothesis import settings
+
+# How long an example takes says nothing on a busy machine; pytest's own limit stays.
+settings.register_profile("commandcenter", deadline=None)
+settings.load_profile("commandcenter")
+
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.runtime", "tests.fixtures.product"]

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from commandcenter.access.scope import Scope
 from commandcenter.events.records import Event
 from commandcenter.pages import Page, PageRequest, read_page
+from commandcenter.texts import require_storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ async def list_events(
     """A page of the project's events, newest first."""
     query = select(Event).where(Event.project_id == scope.project_id)
     if selection.kinds:
+        for kind in selection.kinds:
+            require_storable(kind, "kind")
         query = query.where(Event.kind.in_(selection.kinds))
     if selection.sandbox_id is not None:
         query = query.where(Event.sandbox_id == selection.sandbox_id)

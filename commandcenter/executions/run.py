@@ -42,7 +42,7 @@ async def run_execution(
                 end = await _read(services, process, pending)
         except OutputInterruptedError as interrupted:
             lost = await _record_loss(services, scope, execution, pending, interrupted)
-            await _end_unread(services, sandbox, process)
+            await _end_unread(services, sandbox, process, execution.user)
             return lost
         await services.recorder.drain(pending)
         return await _record_end(services, scope, sandbox, execution, end)
@@ -122,9 +122,11 @@ async def _record_loss(
     return lost
 
 
-async def _end_unread(services: Services, sandbox: Sandbox, process: RunningProcess) -> None:
+async def _end_unread(
+    services: Services, sandbox: Sandbox, process: RunningProcess, user: str | None
+) -> None:
     """A process whose output nobody can read any more must not go on unseen."""
     try:
-        await cancel(attach(services, sandbox), process.pid)
+        await cancel(attach(services, sandbox), process.pid, user=user)
     except DomainError as error:
         _log.info("execution.not_cancelled", pid=process.pid, error=error.message)

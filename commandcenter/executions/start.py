@@ -30,9 +30,12 @@ from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
+from commandcenter.texts import require_text
 
 LONGEST_COMMAND = 131_071
 LONGEST_TIMEOUT_SECONDS = 86_400
+LONGEST_PATH = 4096
+LONGEST_USER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ def _require_valid(request: StartExecution) -> None:
             f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
             ("command",),
         )
+    require_text(request.cwd, "cwd", LONGEST_PATH)
+    require_text(request.user, "user", LONGEST_USER)
     if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
         raise InvalidError(
             f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
@@ -90,7 +95,7 @@ async def _record_intent(
     services: Services, scope: Scope, sandbox_id: UUID, request: StartExecution
 ) -> tuple[Execution, Sandbox | None]:
     """The row of the new execution with its sandbox, or the one that the idempotency key stands for."""
-    wanted = fingerprint(request)
+    wanted = fingerprint(request, sandbox_id)
     try:
         async with services.database.transaction(scope.project_id) as session:
             existing = await _find_by_key(session, scope, request.idempotency_key)

@@ -13,11 +13,12 @@ from commandcenter.errors import InvalidError, NotFoundError
 from commandcenter.events.actions import record_event
 from commandcenter.keys.records import ApiKey
 from commandcenter.secret_tokens import new_token, token_hash
+from commandcenter.texts import require_text
 
 _KEY_PREFIX = "cc_"
 _PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _PREFIX_LENGTH = 8
-_NAME_LENGTH = 200
+_LONGEST_NAME = 200
 
 
 def _new_key() -> tuple[str, str]:
@@ -38,8 +39,7 @@ async def create_key(
     scope.require(Role.ADMINISTRATOR)
     if is_instance_administrator and not scope.is_instance_administrator:
         raise InvalidError("Only an instance administrator's key can make another one.")
-    if not name.strip() or len(name) > _NAME_LENGTH:
-        raise InvalidError(f"A key needs a name of 1 to {_NAME_LENGTH} characters.", ("name",))
+    require_text(name, "name", _LONGEST_NAME)
     if expires_at is not None and expires_at <= now():
         raise InvalidError("The expiry lies in the past; give a later time, or none.", ("expiresAt",))
     prefix, secret = _new_key()

@@ -6,7 +6,6 @@ Cursors are opaque to clients.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -109,7 +108,7 @@ def _decode(cursor: str) -> str:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode(
             "ascii"
         )
-    except (binascii.Error, UnicodeError) as error:
+    except ValueError as error:
         raise _not_a_cursor() from error
 
 

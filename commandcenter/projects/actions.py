@@ -9,8 +9,9 @@ from commandcenter.access.scope import Role, Scope
 from commandcenter.errors import ConflictError, ForbiddenError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.projects.records import Project
+from commandcenter.texts import require_text
 
-_NAME_LENGTH = 100
+_LONGEST_NAME = 100
 _LONGEST_TTL_SECONDS = 30 * 86_400
 _MOST_SANDBOXES = 100_000
 _MOST_FORKS = 1_000
@@ -86,8 +87,7 @@ def _camel(name: str) -> str:
 
 
 def _valid_name(name: str) -> str:
-    if not 1 <= len(name.strip()) <= _NAME_LENGTH:
-        raise InvalidError(f"A project's name has 1 to {_NAME_LENGTH} characters.", ("name",))
+    require_text(name, "name", _LONGEST_NAME)
     return name.strip()
 
 

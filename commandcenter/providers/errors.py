@@ -51,6 +51,12 @@ class ProviderRefusedError(DomainError):
     code = ErrorCode.INVALID
 
 
+class AnswerTooLargeError(DomainError):
+    """The provider's answer is larger than one message may be."""
+
+    code = ErrorCode.INVALID
+
+
 class TemplateNotFoundError(DomainError):
     """The provider has no such template."""
 

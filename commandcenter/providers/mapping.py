@@ -4,7 +4,6 @@ The SDK raises exceptions of five libraries and some bare ones; nothing of that 
 """
 
 import asyncio
-import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +12,6 @@ from enum import Enum, auto
 import httpx
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from e2b.api.client.types import Response
 from e2b.exceptions import (
     AuthenticationException,
     FileNotFoundException,
@@ -31,7 +29,9 @@ from e2b.exceptions import (
 )
 
 from commandcenter.errors import DomainError
+from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
+    AnswerTooLargeError,
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
@@ -39,14 +39,12 @@ from commandcenter.providers.errors import (
     NotADirectoryInSandboxError,
     NotAFileError,
     ProcessNotFoundError,
-    ProviderKeyRefusedError,
-    ProviderRateLimitedError,
-    ProviderRefusedError,
     ProviderSandboxGoneError,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
     TemplateNotFoundError,
 )
+from commandcenter.providers.phrasing import key_refused, rate_limited, refused, timed_out, unavailable
+
+_MOST_WORDS = 300
 
 
 class Subject(Enum):
@@ -80,6 +78,11 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("disk quota exceeded", NoSpaceInSandboxError),
     ("not enough disk space", NoSpaceInSandboxError),
 )
+
+# connectrpc's own words, where a message is larger than the client takes.
+_TOO_LARGE = "message is larger than"
+# What envd says of a process that it does not start, and the field at fault.
+_PROCESS_WORDS = (("cwd '", "cwd"), ("invalid username", "user"))
 
 
 @asynccontextmanager
@@ -119,7 +122,7 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
         case httpx.HTTPError() | OSError():
             return unavailable(provider, words)
         case _:
-            return unavailable(provider, f"an answer that is not understood: {type(error).__name__} {words}")
+            return _not_understood(error, provider, subject)
 
 
 def file_error(words: str) -> DomainError | None:
@@ -129,50 +132,6 @@ def file_error(words: str) -> DomainError | None:
         if part in lowered:
             return error(words)
     return None
-
-
-def unavailable(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderUnavailableError:
-    """The error of a provider that did not answer, or answered that it can't now."""
-    return ProviderUnavailableError(
-        f"Provider {provider} is not available: {words}. Try again later.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def timed_out(provider: str, words: str) -> ProviderTimeoutError:
-    """The error of a provider that did not answer in time."""
-    return ProviderTimeoutError(f"Provider {provider} did not answer in time: {words}. Try again later.")
-
-
-def rate_limited(
-    provider: str, words: str, *, retry_after_seconds: float | None = None
-) -> ProviderRateLimitedError:
-    """The error of a provider that takes no more at the moment."""
-    when = "later" if retry_after_seconds is None else f"in {math.ceil(retry_after_seconds)} s"
-    return ProviderRateLimitedError(
-        f"Provider {provider} takes no more requests: {words}. Try again {when}.",
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def refused(provider: str, words: str) -> ProviderRefusedError:
-    """The error of a request that a provider refuses."""
-    return ProviderRefusedError(f"Provider {provider} refused the request: {words}")
-
-
-def key_refused(provider: str, words: str) -> ProviderKeyRefusedError:
-    """The error of an API key that a provider does not accept."""
-    return ProviderKeyRefusedError(
-        f"Provider {provider} does not accept the configured API key: {words}. Set a valid key."
-    )
-
-
-def retry_after(headers: httpx.Headers) -> float | None:
-    """The seconds that a `Retry-After` header asks to wait, if it does so in seconds."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
 
 
 def _from_sdk(error: SandboxException, provider: str, subject: Subject) -> DomainError:
@@ -218,6 +177,10 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
             return FileExistsInSandboxError(words)
         case Code.DEADLINE_EXCEEDED:
             return timed_out(provider, words)
+        case Code.RESOURCE_EXHAUSTED if _TOO_LARGE in words:
+            return AnswerTooLargeError(
+                "The answer is too large. Ask for less, such as a smaller depth or a directory below."
+            )
         case Code.RESOURCE_EXHAUSTED:
             return rate_limited(provider, words)
         case Code.UNAVAILABLE | Code.CANCELED | Code.ABORTED:
@@ -228,7 +191,11 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
         return FileAccessDeniedError(words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
-    return refused(provider, words)
+    return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)
+
+
+def _process_field(words: str) -> str | None:
+    return next((field for part, field in _PROCESS_WORDS if words.startswith(part)), None)
 
 
 def _words(error: Exception) -> str:
@@ -236,12 +203,14 @@ def _words(error: Exception) -> str:
     return re.sub(r"^\d{3}: ", "", str(error)) or type(error).__name__
 
 
+def _not_understood(error: Exception, provider: str, subject: Subject) -> DomainError:
+    answer = answer_behind(error)
+    if answer is not None and answer.status >= 400:
+        words = f"HTTP {answer.status} {answer.text[:_MOST_WORDS]}"
+        return _from_status(answer.status, words, provider, subject, answer.retry_after_seconds)
+    return unavailable(provider, f"an answer that is not understood ({type(error).__name__}: {error})")
+
+
 def _advised_wait(error: Exception) -> float | None:
-    # The SDK drops the header when it makes the exception; the response is still in the frame that did.
-    traceback = error.__traceback__
-    while traceback is not None:
-        for value in traceback.tb_frame.f_locals.values():
-            if isinstance(value, Response):
-                return retry_after(httpx.Headers(dict(value.headers)))
-        traceback = traceback.tb_next
-    return None
+    answer = answer_behind(error)
+    return answer.retry_after_seconds if answer is not None else None

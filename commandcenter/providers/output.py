@@ -20,7 +20,8 @@ from commandcenter.errors import DomainError
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended, ended
 from commandcenter.providers.errors import OutputInterruptedError
-from commandcenter.providers.mapping import Subject, raise_if_cancelled, timed_out, unavailable
+from commandcenter.providers.mapping import Subject, raise_if_cancelled
+from commandcenter.providers.phrasing import timed_out, unavailable
 
 OutputStream = Literal["stdout", "stderr", "pty"]
 ProcessEvents = AsyncGenerator[StartResponse | ConnectResponse, None]

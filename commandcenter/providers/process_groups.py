@@ -6,6 +6,8 @@ ended from inside the sandbox, by a small program that finds it in /proc.
 
 import asyncio
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import (
@@ -78,6 +80,8 @@ exit 4
 """
 _ROUND_SECONDS = 0.02
 _KILL_SECONDS = 10.0
+_BURIAL_SECONDS = 5.0
+_MAY_BE_FULL = (ProviderRefusedError, ProviderRateLimitedError, ProviderUnavailableError)
 
 
 async def cancel(
@@ -91,14 +95,29 @@ async def cancel(
     """
     try:
         return await _end_group(attachment, pid, user, grace_seconds)
-    except (ProviderRefusedError, ProviderRateLimitedError, ProviderUnavailableError):
-        # The sandbox may be full of the very processes that are to be ended: make room.
-        try:
-            await send_signal(attachment, pid, "SIGKILL")
-        except ProcessNotFoundError:
-            return await _end_group(attachment, pid, user, grace_seconds)
-        await _end_group(attachment, pid, user, grace_seconds)
-        return True
+    except _MAY_BE_FULL:
+        return await _make_room_and_end_group(attachment, pid, user, grace_seconds)
+
+
+async def _make_room_and_end_group(
+    attachment: Attachment, pid: int, user: str | None, grace_seconds: float
+) -> bool:
+    """End a group that filled its sandbox, where nothing else can be started before part of it is gone."""
+    signalled = True
+    try:
+        await send_signal(attachment, pid, "SIGKILL")
+    except ProcessNotFoundError:
+        signalled = False
+    # The kernel takes its time to bury hundreds of processes.
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(_MAY_BE_FULL),
+        stop=stop_after_delay(_BURIAL_SECONDS),
+        wait=wait_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    ):
+        with attempt:
+            ended = await _end_group(attachment, pid, user, grace_seconds)
+    return signalled or ended
 
 
 async def _end_group(attachment: Attachment, pid: int, user: str | None, grace_seconds: float) -> bool:

@@ -13,6 +13,7 @@ from e2b.envd.versions import ENVD_OCTET_STREAM_UPLOAD
 from e2b.exceptions import is_sandbox_not_found_message
 
 from commandcenter.errors import DomainError
+from commandcenter.providers.answers import retry_after
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import (
@@ -22,15 +23,8 @@ from commandcenter.providers.errors import (
     ProviderRefusedError,
 )
 from commandcenter.providers.files import FileEntry, stat
-from commandcenter.providers.mapping import (
-    Subject,
-    file_error,
-    rate_limited,
-    refused,
-    retry_after,
-    timed_out,
-    unavailable,
-)
+from commandcenter.providers.mapping import Subject, file_error
+from commandcenter.providers.phrasing import rate_limited, refused, timed_out, unavailable
 from commandcenter.providers.processes import start_program
 
 _STALLED_SECONDS = 60.0

@@ -17,7 +17,7 @@ from commandcenter.events.actions import record_event
 from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
 from commandcenter.identifiers import new_id
 from commandcenter.projects.records import Project
-from commandcenter.providers.errors import ProviderUnavailableError
+from commandcenter.providers.errors import ProviderNotConfiguredError, ProviderUnavailableError
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
 from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
 from commandcenter.sandboxes.errors import SandboxQuotaError
@@ -27,11 +27,13 @@ from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
+from commandcenter.texts import require_text
 
 _log = structlog.get_logger()
 
 SHORTEST_TTL_SECONDS = 1
 LONGEST_NAME = 200
+LONGEST_TEMPLATE = 200
 LARGEST_METADATA_BYTES = 16_384
 MOST_ENVIRONMENT_VARIABLES = 200
 # A create that was begun by somebody else is waited for as long as a provider may take.
@@ -63,7 +65,9 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     """
     scope.require(Role.OPERATOR)
     require_valid_key(request.idempotency_key)
-    provider = services.providers.get(request.provider or services.settings.default_provider)
+    require_text(request.name, "name", LONGEST_NAME)
+    require_text(request.template, "template", LONGEST_TEMPLATE)
+    provider = _provider(services, request.provider)
     request = replace(
         request, provider=provider.name, template=request.template or services.settings.default_template
     )
@@ -74,6 +78,15 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     return await asyncio.shield(
         services.background.start(_start(services, scope, provider, sandbox, request), "create-sandbox")
     )
+
+
+def _provider(services: Services, name: str | None) -> Provider:
+    if name is None:
+        return services.providers.get(services.settings.default_provider)
+    try:
+        return services.providers.get(name)
+    except ProviderNotConfiguredError as error:
+        raise ProviderNotConfiguredError(error.message, ("provider",)) from None
 
 
 async def _record_intent(services: Services, scope: Scope, request: CreateSandbox) -> tuple[Sandbox, bool]:
@@ -148,8 +161,6 @@ def _require_valid(request: CreateSandbox, project: Project) -> int:
         )
     if request.idle_timeout_seconds is not None and request.idle_timeout_seconds < 1:
         raise InvalidError("idleTimeoutSeconds must be at least 1.", ("idleTimeoutSeconds",))
-    if request.name is not None and not 1 <= len(request.name.strip()) <= LONGEST_NAME:
-        raise InvalidError(f"A name has 1 to {LONGEST_NAME} characters.", ("name",))
     return ttl_seconds
 
 

@@ -12,6 +12,7 @@ from commandcenter.pages import Page, PageRequest, read_page
 from commandcenter.sandboxes.errors import SandboxNotFoundError
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
+from commandcenter.texts import require_storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class SandboxSelection:
 
 def select_sandboxes(scope: Scope, selection: SandboxSelection) -> Select[Sandbox]:
     """The query for a project's sandboxes, narrowed by `selection`."""
+    require_storable(selection.provider, "provider")
+    require_storable(selection.template, "template")
+    require_storable(selection.name_contains, "nameContains")
     query = select(Sandbox).where(Sandbox.project_id == scope.project_id)
     if selection.statuses:
         query = query.where(Sandbox.status.in_(selection.statuses))

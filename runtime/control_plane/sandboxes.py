@@ -25,7 +25,8 @@ from runtime.control_plane.listing import page_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
 from runtime.host.metrics import Metrics
 from runtime.host.network import check_network
-from runtime.host.sandbox_host import SandboxHost, SandboxRequest
+from runtime.host.requests import SandboxRequest
+from runtime.host.sandbox_host import SandboxHost
 from runtime.settings import RuntimeSettings
 
 Endpoint = Callable[[Request], Awaitable[Response]]

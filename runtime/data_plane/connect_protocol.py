@@ -4,6 +4,7 @@ Written here rather than taken from connectrpc's server: docs/adr says why, with
 """
 
 import binascii
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,8 +19,8 @@ COMPRESSED = 0x01
 
 Code = Literal[
     "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists",
-    "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "unimplemented", "internal",
-    "unavailable", "unauthenticated",
+    "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range",
+    "unimplemented", "internal", "unavailable", "unauthenticated",
 ]  # fmt: skip
 STATUS_BY_CODE: dict[Code, int] = {
     "canceled": 499,
@@ -32,6 +33,7 @@ STATUS_BY_CODE: dict[Code, int] = {
     "resource_exhausted": HTTPStatus.TOO_MANY_REQUESTS,
     "failed_precondition": HTTPStatus.BAD_REQUEST,
     "aborted": HTTPStatus.CONFLICT,
+    "out_of_range": HTTPStatus.BAD_REQUEST,
     "unimplemented": HTTPStatus.NOT_IMPLEMENTED,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -120,7 +122,8 @@ class Call:
             size += len(part)
             if size > MESSAGE_LIMIT:
                 raise ConnectError("resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes")
-        return self.decode(kind, b"".join(parts))
+        encoding = self.headers.get(b"content-encoding", b"identity")
+        return self.decode(kind, _decompressed(b"".join(parts), encoding))
 
     async def read_stream(self, kind: type[M]) -> AsyncIterator[M]:
         """The messages of a client's stream."""
@@ -129,8 +132,6 @@ class Call:
             buffer += part
             while len(buffer) >= 5:
                 flags, length = buffer[0], int.from_bytes(buffer[1:5], "big")
-                if flags & COMPRESSED:
-                    raise ConnectError("unimplemented", "compressed messages are not read here")
                 if length > MESSAGE_LIMIT:
                     raise ConnectError(
                         "resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes"
@@ -139,6 +140,9 @@ class Call:
                     break
                 message = bytes(buffer[5 : 5 + length])
                 del buffer[: 5 + length]
+                if flags & COMPRESSED:
+                    encoding = self.headers.get(b"connect-content-encoding", b"identity")
+                    message = _decompressed(message, encoding)
                 if not flags & END_OF_STREAM:
                     yield self.decode(kind, message)
 
@@ -151,6 +155,10 @@ class Call:
     async def answer(self, message: Message) -> None:
         """Send the one answer of a unary call."""
         await self._respond(HTTPStatus.OK, self.content_type, self.encode(message))
+
+    async def answer_encoded(self, message: bytes) -> None:
+        """Send the one answer of a unary call, already written as the caller reads it."""
+        await self._respond(HTTPStatus.OK, self.content_type, message)
 
     async def refuse(self, error: ConnectError) -> None:
         """Send the error of a unary call."""
@@ -187,6 +195,22 @@ class Call:
             yield event.get("body", b"")
             if not event.get("more_body"):
                 return
+
+
+def _decompressed(data: bytes, encoding: bytes) -> bytes:
+    if encoding == b"identity":
+        return data
+    if encoding != b"gzip":
+        name = encoding.decode("latin-1")
+        raise ConnectError("unimplemented", f"unknown compression '{name}': supported is gzip")
+    unzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        message = unzip.decompress(data, MESSAGE_LIMIT)
+    except zlib.error as error:
+        raise ConnectError("invalid_argument", "the message is not gzip") from error
+    if unzip.unconsumed_tail:
+        raise ConnectError("resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes")
+    return message
 
 
 def envelope(message: bytes, flags: int = 0) -> bytes:

@@ -184,11 +184,10 @@ class FileResponse(StreamingResponse):
                 await send(message)
 
         try:
-            with self._agent.held():
-                if scope["method"] == "HEAD":
-                    await Response(None, self.status_code, dict(self.headers))(scope, receive, send)
-                else:
-                    await super().__call__(scope, receive, send_in_time)
+            if scope["method"] == "HEAD":
+                await Response(None, self.status_code, dict(self.headers))(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send_in_time)
         finally:
             self._agent.undo(self._opened)
 

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from weakref import WeakKeyDictionary
 
 from runtime.data_plane.file_agent_connection import FileAgentConnection
@@ -15,6 +16,9 @@ from runtime.host.sandbox import Sandbox
 
 PROGRAM = "/run/runtime/file_agent.pyc"
 IDLE_SECONDS = 60.0
+OPERATIONS_AT_ONCE = 64
+LISTINGS_AT_ONCE = 2
+TURN_SECONDS = 60.0
 
 
 class FileAgents:
@@ -24,9 +28,24 @@ class FileAgents:
         self._command = (python, "-I", "-S", "-E", "-B", PROGRAM, HOME)
         self._files: WeakKeyDictionary[Sandbox, _SandboxFiles] = WeakKeyDictionary()
 
-    async def of(self, sandbox: Sandbox) -> FileAgentConnection:
-        """The agent of a sandbox; FileOperationError where the sandbox has no room for it."""
-        return await self._of(sandbox).agent(sandbox, self._command)
+    @asynccontextmanager
+    async def turn(self, sandbox: Sandbox) -> AsyncIterator[FileAgentConnection]:
+        """The agent of a sandbox, for one operation; so many at once, the others wait.
+
+        Raises FileOperationError where the sandbox has no room for an agent, or no turn came in time.
+        """
+        files = self._of(sandbox)
+        await files.take_turn()
+        try:
+            agent = await files.agent(sandbox, self._command)
+            with agent.held():
+                yield agent
+        finally:
+            files.give_turn()
+
+    def listing_turn(self, sandbox: Sandbox) -> asyncio.Semaphore:
+        """Lists are long: few of a sandbox are made at once, so that many can't fill our memory."""
+        return self._of(sandbox).listings
 
     def watches_of(self, sandbox: Sandbox) -> PolledWatches:
         """The watches of a sandbox whose events are asked for."""
@@ -43,13 +62,25 @@ class _SandboxFiles:
         self.watches = PolledWatches()
         self._starting = asyncio.Lock()
         self._connection: FileAgentConnection | None = None
+        self.listings = asyncio.Semaphore(LISTINGS_AT_ONCE)
+        self._turns = asyncio.Semaphore(OPERATIONS_AT_ONCE)
+
+    async def take_turn(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            message = f"{OPERATIONS_AT_ONCE} file operations of this sandbox go on, and none ended in time"
+            raise FileOperationError("resource_exhausted", message) from None
+
+    def give_turn(self) -> None:
+        self._turns.release()
 
     async def agent(self, sandbox: Sandbox, command: tuple[str, ...]) -> FileAgentConnection:
         async with self._starting:
             if self._connection is None or self._connection.closed:
                 self._connection = await _start(sandbox, command)
                 _close_when_idle(self._connection)
-            self._connection.touch()
             return self._connection
 
 

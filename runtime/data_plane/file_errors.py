@@ -18,6 +18,7 @@ _WORDS = {
     "unauthenticated": _Words("unauthenticated", 401),
     "failed_precondition": _Words("failed_precondition", 400),
     "resource_exhausted": _Words("resource_exhausted", 429),
+    "not_allowed": _Words("unimplemented", 405),
     "too_large": _Words("resource_exhausted", 413),
     "no_space": _Words("internal", 507),
     "events_lost": _Words("aborted", 500),

@@ -1,6 +1,7 @@
 """`/files` and `/files/compose`: who may, which of the operations, and how a refusal is said."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from runtime.data_plane.connect_protocol import StreamAbortedError
 from runtime.data_plane.downloads import RangeError, TruncatedDownloadError, download
 from runtime.data_plane.entries import text_of
-from runtime.data_plane.file_agent_connection import LONG_SECONDS, path_bytes
+from runtime.data_plane.file_agent_connection import LONG_SECONDS, FileAgentConnection, path_bytes
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.file_errors import FileOperationError
 from runtime.data_plane.routing import SCOPE_KEY, sandbox_of, token_matches
@@ -23,6 +24,7 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.sandbox_host import SandboxHost
 
 PREFIX = "/files"
+COMPOSE = "/files/compose"
 MAX_COMPOSE_BYTES = 49_152
 MAX_COMPOSED = 1_000
 
@@ -38,37 +40,32 @@ class FilesService:
         """Serve one request."""
         request = Request(scope, receive)
         try:
-            response = await self._respond(request)
+            await self._serve(request, send)
         except ClientDisconnect:
             return
         except FileOperationError as error:
-            response = _refusal(error)
-        except SandboxGoneError as error:
-            raise StreamAbortedError(str(error)) from error
-        try:
-            await response(scope, receive, send)
-        except (TruncatedDownloadError, TimeoutError) as error:
+            await _refusal(error)(scope, receive, send)
+        except (SandboxGoneError, TruncatedDownloadError, TimeoutError) as error:
             raise StreamAbortedError(str(error)) from error
 
-    async def _respond(self, request: Request) -> Response:
+    async def _serve(self, request: Request, send: Send) -> None:
         path, method = request.url.path, request.method
-        if path == "/files" and method in ("GET", "HEAD"):
-            sandbox = self._authorized(request, "read")
-            return await download(request, await self._agents.of(sandbox))
-        if path == "/files" and method == "POST":
-            sandbox = self._authorized(request, "write")
-            return await upload(request, await self._agents.of(sandbox))
-        if path == "/files/compose" and method == "POST":
-            return await self._compose(request, sandbox_of(request.scope))
-        if path in ("/files", "/files/compose"):
-            return JSONResponse({"code": 405, "message": f"{method} is not allowed at {path}"}, 405)
-        return JSONResponse({"code": 404, "message": f"no service at {path}"}, 404)
+        respond = RESPONSES.get((method, path))
+        if respond is None:
+            raise FileOperationError("not_allowed", f"{method} is not allowed at {path}")
+        if path == COMPOSE:
+            sandbox = sandbox_of(request.scope)
+        else:
+            sandbox = await self._authorized(request, "write" if method == "POST" else "read")
+        async with self._agents.turn(sandbox) as agent:
+            response = await respond(request, agent)
+            await response(request.scope, request.receive, send)
 
-    def _authorized(self, request: Request, operation: Operation) -> Sandbox:
+    async def _authorized(self, request: Request, operation: Operation) -> Sandbox:
         """The sandbox that this request may read or write."""
         sandbox: Sandbox | None = request.scope.get(SCOPE_KEY)
         if sandbox is None:
-            sandbox = self._signer(SignedRequest.of(request.query_params, operation))
+            sandbox = await self._signer(SignedRequest.of(request.query_params, operation))
         record = sandbox.record
         if record.access_token is not None and not token_matches(request.scope, record):
             if "x-access-token" in request.headers:
@@ -78,25 +75,25 @@ class FilesService:
         _check_username(request.query_params.get("username", ""))
         return sandbox
 
-    def _signer(self, signed: SignedRequest) -> Sandbox:
+    async def _signer(self, signed: SignedRequest) -> Sandbox:
         """The sandbox that signed a request which names none."""
         candidates = (
             (record.id, record.access_token)
             for record in self._host.records.values()
             if record.access_token is not None
         )
-        sandbox = self._host.live(signed.find_signer(candidates) or "")
+        sandbox = await self._host.reach(signed.find_signer(candidates) or "")
         if sandbox is None:
             raise FileOperationError("unauthenticated", "invalid signature")
         return sandbox
 
-    async def _compose(self, request: Request, sandbox: Sandbox) -> Response:
-        destination, sources = await _composition(request)
-        agent = await self._agents.of(sandbox)
-        paths = [path_bytes(path) for path in (destination, *sources)]
-        (written,) = await agent.ask("compose", *paths, seconds=LONG_SECONDS)
-        name = text_of(written.rpartition(b"/")[2])
-        return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
+
+async def _compose(request: Request, agent: FileAgentConnection) -> Response:
+    destination, sources = await _composition(request)
+    paths = [path_bytes(path) for path in (destination, *sources)]
+    written = b"".join(await agent.ask("compose", *paths, seconds=LONG_SECONDS))
+    name = text_of(written.rpartition(b"/")[2])
+    return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
 
 
 async def _composition(request: Request) -> tuple[str, list[str]]:
@@ -123,6 +120,14 @@ async def _composition(request: Request) -> tuple[str, list[str]]:
         raise FileOperationError("invalid_argument", "destination is required")
     _check_username(username if isinstance(username, str) else repr(username))
     return destination, sources
+
+
+RESPONSES: dict[tuple[str, str], Callable[[Request, FileAgentConnection], Awaitable[Response]]] = {
+    ("GET", PREFIX): download,
+    ("HEAD", PREFIX): download,
+    ("POST", PREFIX): upload,
+    ("POST", COMPOSE): _compose,
+}
 
 
 def _check_username(name: str) -> None:

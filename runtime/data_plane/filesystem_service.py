@@ -65,16 +65,16 @@ class FilesystemService:
     async def list_dir(self, call: Call, sandbox: Sandbox) -> None:
         """What a directory holds, to a depth; 0 stands for 1."""
         request = await call.read_unary(pb.ListDirRequest)
-        agent = await self._agents.of(sandbox)
         depth = min(request.depth or 1, MAX_DEPTH)
-        entries = await list_directory(agent, path_bytes(request.path), depth)
-        await call.answer(pb.ListDirResponse(entries=entries))
+        async with self._agents.turn(sandbox) as agent, self._agents.listing_turn(sandbox):
+            answer = await list_directory(agent, call, path_bytes(request.path), depth)
+            await call.answer_encoded(answer)
 
     async def remove(self, call: Call, sandbox: Sandbox) -> None:
         """Remove a file or a tree; what is not there is no error."""
         request = await call.read_unary(pb.RemoveRequest)
-        agent = await self._agents.of(sandbox)
-        await agent.ask("remove", path_bytes(request.path), seconds=LONG_SECONDS)
+        async with self._agents.turn(sandbox) as agent:
+            await agent.ask("remove", path_bytes(request.path), seconds=LONG_SECONDS)
         await call.answer(pb.RemoveResponse())
 
     async def watch_dir(self, call: Call, sandbox: Sandbox) -> None:
@@ -108,13 +108,15 @@ class FilesystemService:
         await call.answer(pb.RemoveWatcherResponse())
 
     async def _ask(self, sandbox: Sandbox, operation: str, *paths: str) -> bytes:
-        agent = await self._agents.of(sandbox)
-        fields = await agent.ask(operation, *map(path_bytes, paths))
+        async with self._agents.turn(sandbox) as agent:
+            fields = await agent.ask(operation, *map(path_bytes, paths))
         return fields[0] if fields else b""
 
     async def _watch(self, sandbox: Sandbox, request: pb.WatchDirRequest | pb.CreateWatcherRequest) -> Watch:
-        watch = Watch(await self._agents.of(sandbox))
-        await watch.start(WatchRequest(path_bytes(request.path), request.recursive, request.include_entry))
+        wanted = WatchRequest(path_bytes(request.path), request.recursive, request.include_entry)
+        async with self._agents.turn(sandbox) as agent:
+            watch = Watch(agent)
+            await watch.start(wanted)
         return watch
 
 

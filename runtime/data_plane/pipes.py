@@ -13,8 +13,15 @@ STALLED_SECONDS = 60.0
 
 
 def make_pipe() -> tuple[int, int]:
-    """A pipe, read end first; the agent's end blocks, ours is made not to by its reader or writer."""
-    read_end, write_end = os.pipe()
+    """A pipe, read end first; FileOperationError where there is no descriptor left.
+
+    The agent's end blocks; ours is made not to by its reader or writer.
+    """
+    try:
+        read_end, write_end = os.pipe()
+    except OSError as error:
+        message = "the runtime has no free file descriptor; ask again later"
+        raise FileOperationError("resource_exhausted", message) from error
     with contextlib.suppress(OSError):
         # Refused where the user has many pipes already: then it is only slower.
         fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

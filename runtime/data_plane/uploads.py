@@ -35,8 +35,7 @@ async def upload(request: Request, agent: FileAgentConnection) -> Response:
     """Write the files of a request's body; answers with what was written."""
     body = _bounded(request)
     try:
-        with agent.held():
-            written = await _written(request, agent, body)
+        written = await _written(request, agent, body)
     except FileOperationError:
         await _drain(body)
         raise

@@ -46,6 +46,7 @@ class Engine:
         """Start a supervisor for a sandbox that has none."""
         launched = await asyncio.to_thread(self._launch, record)
         record.pid1 = launched.pid1
+        record.programs = self._programs.folder
         self._outer[record.id] = launched.outer
         try:
             group = await asyncio.to_thread(

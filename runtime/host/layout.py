@@ -39,6 +39,11 @@ class Layout:
         return self.state / "api.key"
 
     @property
+    def address_file(self) -> Path:
+        """The address of the runtime that serves, there as long as it does."""
+        return self.state / "address"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the runtime that serves from this state."""
         return self.state / "lock"

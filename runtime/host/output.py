@@ -115,6 +115,7 @@ class OutputStream:
         cursor = Cursor(self, begin)
         self._cursors.add(cursor)
         self._attended_before = True
+        self.resume()
         return cursor
 
     def detach(self, cursor: Cursor) -> None:

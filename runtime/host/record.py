@@ -68,6 +68,8 @@ class SandboxRecord:
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
+    programs: str = ""
+    """The folder of the staged copies that the supervisor runs on."""
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""

@@ -83,11 +83,6 @@ class Sandbox:
         )
         return key, pid
 
-    async def open(self, path: str, flags: int, mode: int = 0o644) -> int:
-        """Open a path inside, in the sandbox's own view; the descriptor is non-blocking, and the caller's."""
-        answer = await self._supervisor.request("open", path, flags, mode)
-        return answer.only_descriptor()
-
     async def dial(self, port: int) -> socket.socket:
         """A connection to a server inside; `ConnectionRefusedError` where none listens."""
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -112,7 +107,10 @@ class Sandbox:
         for row in answer.fields:
             key, pid, status = row.decode(errors="replace").split(" ")
             kept = (await self._supervisor.request("kept", key)).descriptors
-            if not kept:  # a program of the runtime's own, which ended with it
+            if not kept:  # a program of the earlier runtime's own, which ends with it
+                self._own_programs.add(key)
+                if status != "-":
+                    self._exited(key, int(status))
                 continue
             process = take_up(key, kept, self._policy)
             self._by_key[key] = process
@@ -160,12 +158,11 @@ class Sandbox:
         """Let go of it; whoever takes output learns that the sandbox is gone."""
         self._supervisor.close()
         self._lost()
-        held = [*self.ended_processes, *self.processes.values()]
-        # Forgotten first: a timer of `_process_ended` would close their descriptors a second time, which
-        # by then are somebody else's.
+        closing = [*self.ended_processes, *self.processes.values()]
+        # Nobody else may close them again: by then their descriptors belong to others.
         self.ended_processes.clear()
         self.processes.clear()
-        for process in held:
+        for process in closing:
             process.close()
 
     async def _start_process(self, request: ProcessRequest) -> Process:

@@ -4,11 +4,9 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 """
 
 import asyncio
-import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,10 +20,9 @@ from runtime.host.errors import (
     SandboxConflictError,
     SandboxLimitError,
     SandboxNotFoundError,
-    TemplateNotFoundError,
 )
-from runtime.host.network import check_network
-from runtime.host.record import EndReason, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import EndReason, SandboxRecord
+from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
@@ -33,25 +30,8 @@ from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.host")
 
-TEMPLATES = ("base",)
 ENDINGS_KEPT = 1000
 STOPS_AT_ONCE = 8
-
-
-@dataclass(frozen=True)
-class SandboxRequest:
-    """What a sandbox is asked to be."""
-
-    template: str
-    lifetime: int
-    secure: bool = True
-    auto_pause: bool = False
-    auto_pause_memory: bool = True
-    auto_resume: bool = False
-    allow_internet_access: bool | None = None
-    network: dict[str, Any] | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 class SandboxHost:
@@ -168,6 +148,10 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
+            if record.state == "running" and record.pid1 is None:
+                # Its making never came to an end, so nobody knows of it; its supervisor gives up by itself.
+                await asyncio.to_thread(self._store.remove, record.id)
+                continue
             self.records[record.id] = record
             self._user_ids.claim(record.user_id)
             if await self._engine.take_up(record) is not None:
@@ -188,18 +172,15 @@ class SandboxHost:
 
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
-        if request.template not in TEMPLATES:
-            raise TemplateNotFoundError(
-                f"template '{request.template}' not found; there is: {', '.join(TEMPLATES)}"
-            )
-        check_network(request.allow_internet_access, request.network)
+        request.check()
         self._check_lifetime(request.lifetime)
         limit = self._settings.sandbox_limit
         if len(self.records) + self._making >= limit:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
         self._making += 1
         try:
-            record = self._new_record(request, idempotency_key)
+            record = new_record(request, self._settings, self._user_ids.take())
+            record.idempotency_key = idempotency_key
             try:
                 await asyncio.to_thread(self._store.make, record)
                 await self._engine.start(record)
@@ -212,35 +193,6 @@ class SandboxHost:
             self._making -= 1
         log.info("sandbox_created", sandbox=record.id, template=record.template)
         return record
-
-    def _new_record(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
-        settings = self._settings
-        now = datetime.now(UTC)
-        closed = request.network is not None and request.network.get("allowPublicTraffic") is False
-        return SandboxRecord(
-            id=new_sandbox_id(),
-            template=request.template,
-            limits=Limits(
-                settings.sandbox_processors,
-                settings.sandbox_memory,
-                settings.sandbox_processes,
-                settings.sandbox_open_files,
-            ),
-            started_at=now,
-            end_at=now + timedelta(seconds=request.lifetime),
-            lifetime=request.lifetime,
-            user_id=self._user_ids.take(),
-            access_token="ea_" + secrets.token_hex(32) if request.secure else None,
-            traffic_token=secrets.token_hex(16) if closed else None,
-            metadata=request.metadata,
-            environment=request.environment,
-            auto_pause=request.auto_pause,
-            auto_pause_memory=request.auto_pause_memory,
-            auto_resume=request.auto_resume,
-            allow_internet_access=request.allow_internet_access,
-            network=request.network,
-            idempotency_key=idempotency_key,
-        )
 
     async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
         if record.state == "paused":

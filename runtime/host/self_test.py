@@ -3,12 +3,12 @@
 import asyncio
 import os
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime.host.engine import Engine
 from runtime.host.errors import MachineUnfitError
-from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import SandboxRecord
+from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
@@ -22,21 +22,7 @@ async def run_self_test(
     settings: RuntimeSettings, engine: Engine, store: Store, user_ids: UserIds, python: str
 ) -> dict[str, bool]:
     """Which walls hold; `MachineUnfitError` says which don't."""
-    now = datetime.now(UTC)
-    record = SandboxRecord(
-        id=new_sandbox_id(),
-        template="base",
-        limits=Limits(
-            settings.sandbox_processors,
-            settings.sandbox_memory,
-            settings.sandbox_processes,
-            settings.sandbox_open_files,
-        ),
-        started_at=now,
-        end_at=now,
-        user_id=user_ids.take(),
-        access_token=None,
-    )
+    record = new_record(SandboxRequest(template="base", lifetime=0, secure=False), settings, user_ids.take())
     store.make(record)
     try:
         sandbox = await engine.start(record)

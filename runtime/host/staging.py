@@ -1,7 +1,8 @@
 """Copies of what a sandbox needs from us, at a place that its user can reach and cannot write.
 
 The virtual environment may lie below a closed folder, so bubblewrap (with the library that its wheel
-brings), the programs for inside and a minimal /etc are copied out.
+brings), the programs for inside and a minimal /etc are copied out. Each start makes copies of its own:
+sandboxes that an earlier runtime started still run on theirs.
 """
 
 import importlib.util
@@ -9,12 +10,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.host.errors import MachineUnfitError
 from runtime.host.layout import Layout, open_to_others
 
+COPIES_PREFIX = "copies-"
+HOST_PYTHON = Path("/usr/bin/python3")
 OLDEST_PYTHON = (3, 9)
 INSIDE = Path(__file__).parent.parent / "inside"
 
@@ -51,6 +55,8 @@ COPIED = (
 class Programs:
     """What was staged: host paths, and the interpreter's path inside."""
 
+    folder: str
+    """The name of the copies' folder."""
     bubblewrap: Path
     inside: Path
     etc: Path
@@ -60,15 +66,24 @@ class Programs:
 
 
 def stage(layout: Layout) -> Programs:
-    """Copy everything out, replacing what an earlier version left."""
+    """Copy everything out, into a new folder."""
     python, python_root = _find_python(layout)
+    folder = Path(tempfile.mkdtemp(prefix=COPIES_PREFIX, dir=layout.programs))
     return Programs(
-        bubblewrap=_stage_bubblewrap(layout.programs),
-        inside=_stage_inside(layout.programs, python_root),
-        etc=_stage_etc(layout.programs),
+        folder=folder.name,
+        bubblewrap=_stage_bubblewrap(folder),
+        inside=_stage_inside(folder, python_root),
+        etc=_stage_etc(folder),
         python=python,
         python_root=python_root,
     )
+
+
+def remove_copies(layout: Layout, *, kept: set[str]) -> None:
+    """Remove the copies that no sandbox runs on."""
+    for folder in layout.programs.glob(f"{COPIES_PREFIX}*"):
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stage_bubblewrap(programs: Path) -> Path:
@@ -89,9 +104,8 @@ def _stage_bubblewrap(programs: Path) -> Path:
 def _stage_inside(programs: Path, python_root: Path | None) -> Path:
     """Compile the programs for inside with the interpreter that will run them."""
     target = programs / "inside"
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    host_python = "/usr/bin/python3" if python_root is None else str(python_root / "bin" / "python3")
+    host_python = str(HOST_PYTHON) if python_root is None else str(python_root / "bin" / "python3")
     compile_all = (
         "import py_compile, pathlib, sys\n"
         "for source in pathlib.Path(sys.argv[1]).glob('*.py'):\n"
@@ -106,7 +120,6 @@ def _stage_inside(programs: Path, python_root: Path | None) -> Path:
 
 def _stage_etc(programs: Path) -> Path:
     target = programs / "etc"
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(mode=0o755)
     for name in COPIED:
         source = Path("/etc", name)
@@ -128,9 +141,8 @@ def _stage_etc(programs: Path) -> Path:
 
 def _find_python(layout: Layout) -> tuple[str, Path | None]:
     """The interpreter for inside: the host's own, or our own base Python, copied where it is closed."""
-    host_python = Path("/usr/bin/python3")
-    if host_python.exists() and _version_of(host_python) >= OLDEST_PYTHON:
-        return str(host_python.resolve()), None
+    if HOST_PYTHON.exists() and _version_of(HOST_PYTHON) >= OLDEST_PYTHON:
+        return str(HOST_PYTHON.resolve()), None
     root = Path(sys.base_prefix)
     if not (root / "bin" / "python3").exists():
         raise MachineUnfitError(

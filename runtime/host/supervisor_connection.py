@@ -5,12 +5,14 @@ What comes back is from inside the sandbox and therefore checked, never trusted.
 
 import array
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from runtime.host.errors import SandboxGoneError, SupervisorError
+from runtime.inside.framing import MalformedMessageError, pack, unpack
 
 DATAGRAM_LIMIT = 1 << 18
 INLINE_LIMIT = 1 << 16
@@ -94,9 +96,10 @@ class SupervisorConnection:
         self._waiting.clear()
 
     async def _send(self, fields: list[bytes], descriptors: Sequence[int]) -> None:
-        body = b"".join(len(each).to_bytes(4, "little") + each for each in fields)
-        if len(body) > MESSAGE_LIMIT:
-            raise SupervisorError(7, "argument list too long")
+        try:
+            body = pack(*fields, limit=MESSAGE_LIMIT)
+        except MalformedMessageError as error:
+            raise SupervisorError(errno.E2BIG, "argument list too long") from error
         async with self._sending:
             if len(body) <= INLINE_LIMIT:
                 await self._send_datagram(b"I" + body, descriptors)
@@ -152,7 +155,10 @@ class SupervisorConnection:
             self._dispatch(data, list(descriptors))
 
     def _dispatch(self, data: bytes, descriptors: list[int]) -> None:
-        fields = _decode(data[1:])
+        try:
+            fields = unpack(data[1:])
+        except MalformedMessageError:
+            fields = []
         taken = False
         if len(fields) == 3 and fields[0] == b"exit":
             if fields[2].isdigit() and len(fields[2]) < 8:
@@ -181,16 +187,6 @@ def _encode(value: bytes | str | int) -> bytes:
     if isinstance(value, bytes):
         return value
     return os.fsencode(value) if isinstance(value, str) else b"%d" % value
-
-
-def _decode(body: bytes) -> list[bytes]:
-    fields = []
-    position = 0
-    while position + 4 <= len(body):
-        length = int.from_bytes(body[position : position + 4], "little")
-        fields.append(body[position + 4 : position + 4 + length])
-        position += 4 + length
-    return fields
 
 
 def _resolve(ready: asyncio.Future[None]) -> None:

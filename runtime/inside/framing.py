@@ -17,11 +17,11 @@ class MalformedMessageError(ValueError):
     """The other side sent something that is not a row of fields."""
 
 
-def pack(*fields: bytes) -> bytes:
-    """One message of these fields; raises MalformedMessageError where it would be too long to send."""
+def pack(*fields: bytes, limit: int = MAX_MESSAGE_BYTES) -> bytes:
+    """One message of these fields; raises MalformedMessageError where it would be longer than the limit."""
     message = b"".join([len(field).to_bytes(_LENGTH_BYTES, "big") + field for field in fields])
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise MalformedMessageError(f"a message of {len(message)} bytes is longer than {MAX_MESSAGE_BYTES}")
+    if len(message) > limit:
+        raise MalformedMessageError(f"a message of {len(message)} bytes is longer than {limit}")
     return message
 
 

@@ -3,110 +3,34 @@
 Run as `python supervisor.pyc LISTENER LEASE LIMITS`: the number of the inherited listening socket, how many
 seconds it outlives its last connection, and resource limits as `number=value,…`.
 
-A message is a datagram on a SEQPACKET socket: the byte `I` and fields (each a 4-byte little-endian length
-and that many bytes), or the byte `M` where the fields lie in a memory file, passed as the last descriptor.
-The first field is a verb, the second the request's id. Answers are `ok` or `error` (errno, text) with the
-same id; the end of a process is told to every connection as `exit` (id of its spawn request, wait status).
-
-Only C modules are imported: the interpreter is ready in 9 ms and holds 3 MB.
+The first field of a message is a verb, the second the request's id. Answers are `ok` or `error` (errno,
+text) with the same id; the end of a process is told to every connection as `exit` (id of its spawn request,
+wait status). Only C modules are imported: the interpreter is ready in 9 ms and holds 3 MB.
 """
+
+from __future__ import annotations
 
 import _ctypes
 import _signal  # type: ignore[import-not-found]
 import _socket
-import fcntl
 import posix
 import resource
 import select
 import sys
 from time import monotonic
 
+if __name__ == "__main__":
+    # In a sandbox these files lie in one directory; they are the package runtime.inside all the same.
+    for name, places in (("runtime", []), ("runtime.inside", ["/run/runtime"])):
+        sys.modules[name] = type(sys)(name)
+        sys.modules[name].__path__ = places
+
+from runtime.inside.host_connection import HostConnection, close_all
+from runtime.inside.signalling import continue_everything, signal_group, stop_everything
+from runtime.inside.spawning import reserve_low_descriptors, spawn
+
 PR_SET_DUMPABLE = 4
-TERMINAL_WINDOW_SIZE = 0x5414
-DATAGRAM_LIMIT = 1 << 18
-MESSAGE_LIMIT = 1 << 23
-DESCRIPTORS_PER_MESSAGE = 16
-FIRST_PASSED_DESCRIPTOR = 20
 CONNECTION_LIMIT = 8
-# Python ignores the first two in itself; a child must not inherit that.
-RESTORED_SIGNALS = (
-    _signal.SIGPIPE,
-    _signal.SIGXFSZ,
-    _signal.SIGCHLD,
-    _signal.SIGTERM,
-    _signal.SIGINT,
-    _signal.SIGHUP,
-)
-
-Fields = list[bytes]
-
-
-def encode(fields: Fields) -> bytes:
-    """The datagram of a message."""
-    return b"I" + b"".join(len(field).to_bytes(4, "little") + field for field in fields)
-
-
-def decode(body: bytes) -> Fields:
-    """The fields of a message's body."""
-    fields = []
-    position = 0
-    while position < len(body):
-        length = int.from_bytes(body[position : position + 4], "little")
-        fields.append(body[position + 4 : position + 4 + length])
-        position += 4 + length
-    return fields
-
-
-def read_whole(descriptor: int) -> bytes:
-    """What a passed memory file holds."""
-    size = min(posix.fstat(descriptor).st_size, MESSAGE_LIMIT)
-    return posix.pread(descriptor, size, 0)
-
-
-def close_all(descriptors: list[int]) -> None:
-    """Close descriptors that were passed to us."""
-    for descriptor in descriptors:
-        posix.close(descriptor)
-
-
-class Connection:
-    """The host, on one socket."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.socket = _socket.socket(fileno=descriptor)
-
-    def send(self, fields: Fields, descriptors: list[int] | None = None) -> None:
-        """Send a message; a host that went away is noticed by the next receive."""
-        ancillary = []
-        if descriptors:
-            packed = b"".join(number.to_bytes(4, "little") for number in descriptors)
-            ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)]
-        try:
-            self.socket.sendmsg([encode(fields)], ancillary)
-        except OSError:
-            return
-
-    def receive(self) -> tuple[Fields, list[int]] | None:
-        """The next message with its descriptors, or None when the host closed the connection."""
-        space = _socket.CMSG_SPACE(4 * DESCRIPTORS_PER_MESSAGE)
-        try:
-            data, ancillary, _, _ = self.socket.recvmsg(DATAGRAM_LIMIT, space, _socket.MSG_CMSG_CLOEXEC)
-        except OSError:
-            return None
-        descriptors = []
-        for level, kind, packed in ancillary:
-            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-                starts = range(0, len(packed) // 4 * 4, 4)
-                descriptors += [int.from_bytes(packed[start : start + 4], "little") for start in starts]
-        if not data:
-            close_all(descriptors)
-            return None
-        if data[:1] == b"M":
-            whole = descriptors.pop()
-            body = read_whole(whole)
-            posix.close(whole)
-            return decode(body), descriptors
-        return decode(data[1:]), descriptors
 
 
 class Supervisor:
@@ -116,7 +40,7 @@ class Supervisor:
         self.listener = _socket.socket(fileno=listener)
         self.lease = lease
         self.poll = select.epoll()
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, HostConnection] = {}
         self.running: dict[int, bytes] = {}
         self.ended: dict[bytes, int] = {}
         self.kept: dict[bytes, list[int]] = {}
@@ -154,10 +78,10 @@ class Supervisor:
         if len(self.connections) >= CONNECTION_LIMIT:
             posix.close(descriptor)
             return
-        self.connections[descriptor] = Connection(descriptor)
+        self.connections[descriptor] = HostConnection(descriptor)
         self.poll.register(descriptor, select.EPOLLIN)
 
-    def disconnect(self, connection: Connection) -> None:
+    def disconnect(self, connection: HostConnection) -> None:
         """Forget a host that went away."""
         descriptor = connection.socket.fileno()
         self.poll.unregister(descriptor)
@@ -180,7 +104,7 @@ class Supervisor:
             for connection in list(self.connections.values()):
                 connection.send([b"exit", request, b"%d" % status])
 
-    def serve(self, connection: Connection) -> None:
+    def serve(self, connection: HostConnection) -> None:
         """Read one message, and answer it."""
         message = connection.receive()
         if message is None:
@@ -191,7 +115,7 @@ class Supervisor:
         try:
             answer, passed = self.answer(verb, request, fields[2:], descriptors)
             connection.send([b"ok", request, *answer], passed)
-            if verb in (b"dial", b"open", b"listen"):
+            if verb == b"dial":
                 close_all(passed)
         except Exception as error:  # whatever a message asks, pid 1 must live on
             number = getattr(error, "errno", None) or 0
@@ -201,90 +125,47 @@ class Supervisor:
             close_all(descriptors)
 
     def answer(
-        self, verb: bytes, request: bytes, fields: Fields, descriptors: list[int]
-    ) -> tuple[Fields, list[int]]:
+        self, verb: bytes, request: bytes, fields: list[bytes], descriptors: list[int]
+    ) -> tuple[list[bytes], list[int]]:
         """Do what a message asks; descriptors left in `descriptors` are closed afterwards."""
         if verb == b"spawn":
             return self.spawn(request, fields, descriptors)
         if verb == b"signal":
-            return self.signal(int(fields[0]), int(fields[1]))
-        if verb == b"signal_all":
-            return self.signal_all(int(fields[0]))
-        if verb == b"stop_all":
-            return self.stop_all()
-        if verb == b"continue_all":
-            return self.continue_all()
-        if verb == b"dial":
-            return [], [self.dial(int(fields[0]), int(fields[1]))]
-        if verb == b"listen":
-            return [], [self.listen(int(fields[0]))]
-        if verb == b"open":
-            # Without O_NONBLOCK a pipe that nobody writes to would hold up pid 1.
-            flags = int(fields[1]) | posix.O_CLOEXEC | posix.O_NOCTTY | posix.O_NONBLOCK
-            return [], [posix.open(fields[0], flags, int(fields[2]))]
-        if verb == b"kept":
+            self.signal(int(fields[0]), int(fields[1]))
+        elif verb == b"stop_all":
+            self.stopped_before = stop_everything()
+        elif verb == b"continue_all":
+            continue_everything(self.stopped_before)
+        elif verb == b"dial":
+            return [], [dial(int(fields[0]), int(fields[1]))]
+        elif verb == b"kept":
             return [], self.kept.get(fields[0], [])
-        if verb == b"release":
-            kept = self.kept.get(fields[0])
-            if kept:
-                close_all([kept.pop(int(fields[1]))])
-            return [], []
-        if verb == b"forget":
-            self.ended.pop(fields[0], None)
-            self.pids.pop(fields[0], None)
-            close_all(self.kept.pop(fields[0], []))
-            return [], []
-        if verb == b"list":
+        elif verb == b"release":
+            self.release(fields[0], int(fields[1]))
+        elif verb == b"forget":
+            self.forget(fields[0])
+        elif verb == b"list":
             return self.list(), []
-        if verb == b"ping":
-            return [], []
-        raise OSError(38, "unknown verb")
+        else:
+            raise OSError(38, "unknown verb")
+        return [], []
 
-    def spawn(self, request: bytes, fields: Fields, descriptors: list[int]) -> tuple[Fields, list[int]]:
-        """Start a process in a session of its own.
+    def spawn(
+        self, request: bytes, fields: list[bytes], descriptors: list[int]
+    ) -> tuple[list[bytes], list[int]]:
+        """Start a process: directory, arguments, environment, where each descriptor goes, terminal's size.
 
-        Fields: directory, arguments, environment (both NUL-separated), where each descriptor goes (a number,
-        or `k`: kept for a host that comes back), and `rows,columns` where the process gets a terminal.
+        A descriptor goes to a number inside, or to `k`: kept for a host that comes back.
         """
-        directory, arguments, environment, places, size = fields
-        actions: list[tuple[int, int, int] | tuple[int, int, bytes, int, int]] = []
+        directory, arguments, environment, listed, size = fields
         kept = []
-        terminal = None
-        for descriptor, place in zip(descriptors, places.split(b",") if places else [], strict=True):
+        places = {}
+        for descriptor, place in zip(descriptors, listed.split(b",") if listed else []):  # noqa: B905
             if place == b"k":
                 kept.append(descriptor)
             else:
-                actions.append((posix.POSIX_SPAWN_DUP2, descriptor, int(place)))
-        slave = None
-        if size:
-            terminal, slave = posix.openpty()
-            fcntl.ioctl(terminal, TERMINAL_WINDOW_SIZE, window_size(size))
-            name = posix.ttyname(slave).encode()
-            # Opened by the leader of a new session, it becomes the controlling terminal.
-            actions.append((posix.POSIX_SPAWN_OPEN, 0, name, posix.O_RDWR, 0))
-            actions.append((posix.POSIX_SPAWN_DUP2, 0, 1))
-            actions.append((posix.POSIX_SPAWN_DUP2, 0, 2))
-        argv = arguments.split(b"\0")
-        variables = dict(pair.split(b"=", 1) for pair in environment.split(b"\0") if pair)
-        try:
-            change_directory(directory)
-            pid = posix.posix_spawnp(
-                argv[0],
-                argv,
-                variables,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=[],
-                setsigdef=RESTORED_SIGNALS,
-            )
-        except OSError:
-            if terminal is not None:
-                posix.close(terminal)
-            raise
-        finally:
-            posix.chdir(b"/")
-            if slave is not None:
-                posix.close(slave)
+                places[descriptor] = int(place)
+        pid, terminal = spawn(arguments, environment, directory, places, size)
         for descriptor in kept:
             descriptors.remove(descriptor)
         if terminal is not None:
@@ -294,62 +175,25 @@ class Supervisor:
         self.kept[request] = kept
         return [b"%d" % pid], [] if terminal is None else [terminal]
 
-    def signal(self, pid: int, number: int) -> tuple[Fields, list[int]]:
-        """Signal a process's group, or the process where it left its group."""
+    def signal(self, pid: int, number: int) -> None:
+        """Signal one of the processes that were started here."""
         if pid not in self.running:
             raise ProcessLookupError(3, "no such process")
-        try:
-            posix.killpg(pid, number)
-        except ProcessLookupError:
-            posix.kill(pid, number)
-        return [], []
+        signal_group(pid, number)
 
-    def signal_all(self, number: int) -> tuple[Fields, list[int]]:
-        """Signal every process but ourselves."""
-        try:
-            posix.kill(-1, number)
-        except ProcessLookupError:
-            pass
-        return [], []
+    def release(self, request: bytes, place: int) -> None:
+        """Close one of a process's kept descriptors."""
+        kept = self.kept.get(request)
+        if kept:
+            posix.close(kept.pop(place))
 
-    def stop_all(self) -> tuple[Fields, list[int]]:
-        """Stop every process; which ones a user had stopped already is remembered."""
-        self.stopped_before = [pid for pid in all_pids() if is_stopped(pid)]
-        return self.signal_all(_signal.SIGSTOP)
+    def forget(self, request: bytes) -> None:
+        """Drop what is remembered of a process."""
+        self.ended.pop(request, None)
+        self.pids.pop(request, None)
+        close_all(self.kept.pop(request, []))
 
-    def continue_all(self) -> tuple[Fields, list[int]]:
-        """Let them go on, but for those that were stopped before."""
-        self.signal_all(_signal.SIGCONT)
-        for pid in self.stopped_before:
-            try:
-                posix.kill(pid, _signal.SIGSTOP)
-            except ProcessLookupError:
-                pass
-        self.stopped_before = []
-        return [], []
-
-    def dial(self, family: int, port: int) -> int:
-        """A socket that is connecting to a server inside; the host waits for it, so that we never do."""
-        client = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-        address = "127.0.0.1" if family == _socket.AF_INET else "::1"
-        try:
-            client.connect((address, port))
-        except BlockingIOError:
-            pass
-        except OSError:
-            client.close()
-            raise
-        return client.detach()
-
-    def listen(self, port: int) -> int:
-        """A socket that listens inside, for a proxy that the host runs on it."""
-        server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        server.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", port))
-        server.listen(128)
-        return server.detach()
-
-    def list(self) -> Fields:
+    def list(self) -> list[bytes]:
         """Each process that is not forgotten: its request, pid, and wait status or `-`."""
         rows = []
         for request, pid in self.pids.items():
@@ -358,37 +202,18 @@ class Supervisor:
         return rows
 
 
-def all_pids() -> list[int]:
-    """Every process inside but ourselves."""
-    return [int(name) for name in posix.listdir("/proc") if name.isdigit() and name != "1"]
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether it is stopped, by job control say."""
+def dial(family: int, port: int) -> int:
+    """A socket that is connecting to a server inside; the host waits for it, so that we never do."""
+    client = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+    address = "127.0.0.1" if family == _socket.AF_INET else "::1"
     try:
-        descriptor = posix.open(f"/proc/{pid}/stat", posix.O_RDONLY | posix.O_CLOEXEC)
+        client.connect((address, port))
+    except BlockingIOError:
+        pass
     except OSError:
-        return False
-    try:
-        return posix.read(descriptor, 4096).rpartition(b")")[2].split()[0] == b"T"
-    except OSError:
-        return False
-    finally:
-        posix.close(descriptor)
-
-
-def window_size(size: bytes) -> bytes:
-    """`rows,columns` as the kernel's structure."""
-    rows, columns = size.split(b",")
-    return int(rows).to_bytes(2, "little") + int(columns).to_bytes(2, "little") + b"\0\0\0\0"
-
-
-def change_directory(directory: bytes) -> None:
-    """Go there; the word `cwd` in the error tells it from that of a program that isn't there."""
-    try:
-        posix.chdir(directory)
-    except OSError as error:
-        raise OSError(error.errno, "cwd") from None
+        client.close()
+        raise
+    return client.detach()
 
 
 def set_undumpable() -> None:
@@ -407,14 +232,6 @@ def set_limits(limits: str) -> None:
         resource.setrlimit(int(number), (bound, bound))
 
 
-def reserve_low_descriptors() -> None:
-    """Take the numbers that processes are given descriptors at, so that no passed one has such a number."""
-    while True:
-        descriptor = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
-        if descriptor >= FIRST_PASSED_DESCRIPTOR - 1:
-            return
-
-
 def main() -> None:
     """Become pid 1's supervisor."""
     listener, lease, limits = sys.argv[1:]
@@ -425,4 +242,5 @@ def main() -> None:
     Supervisor(int(listener), float(lease)).run()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,14 @@
-import os
-import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from commandcenter.providers.accounts import ProviderAccount
+from commandcenter.providers.accounts import ProviderAccount, ProviderKind
 from commandcenter.providers.attachments import Attachment, AttachmentDetails
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
-from processes.child import ChildPlan
-from tests.fixtures.children import running
+from tests.fixtures.runtime import RuntimeProcess
 from tests.providers.wire import SANDBOX_ID, WireServer, wire_server
-
-RUNTIME_KEY = "e2b_" + "0" * 40
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -59,52 +51,20 @@ def impatient(wire: WireServer) -> Provider:
     return Provider(wire_account(wire), request_seconds=0.2, silence_seconds=0.2)
 
 
-@pytest_asyncio.fixture(scope="session")
-async def runtime_url(short_folder: Path) -> AsyncIterator[str]:
-    """A real runtime of its own for the session."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-
-    async def ready() -> bool:
-        async with httpx.AsyncClient() as client:
-            try:
-                return (await client.get(f"{url}/health")).is_success
-            except httpx.TransportError:
-                return False
-
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "RUNTIME_STATE_DIRECTORY": str(short_folder / "runtime"),
-        "RUNTIME_PORT": str(port),
-        "RUNTIME_API_KEY": RUNTIME_KEY,
-    }
-    command = (sys.executable, "-m", "runtime")
-    async with running(ChildPlan(name="runtime", command=command, environment=environment, ready=ready)):
-        yield url
+def runtime_account(runtime: RuntimeProcess, name: str, kind: ProviderKind) -> ProviderAccount:
+    return ProviderAccount(name, kind, runtime.api_key, runtime.url, runtime.url, "localhost")
 
 
 @pytest.fixture(scope="session")
-def local(runtime_url: str) -> Provider:
+def local(runtime: RuntimeProcess) -> Provider:
     """The runtime as CommandCenter uses it."""
-    account = ProviderAccount("local", "local", RUNTIME_KEY, runtime_url, runtime_url, "localhost")
-    return Provider(account)
+    return Provider(runtime_account(runtime, "local", "local"))
 
 
 @pytest.fixture(scope="session", params=["local", "e2b"])
-def provider(request: pytest.FixtureRequest, runtime_url: str) -> Provider:
+def provider(request: pytest.FixtureRequest, runtime: RuntimeProcess) -> Provider:
     """The runtime in both ways that providers are spoken to: protobuf and, as E2B, JSON."""
-    return Provider(
-        ProviderAccount(
-            name="under-test",
-            kind=request.param,
-            api_key=RUNTIME_KEY,
-            api_url=runtime_url,
-            sandbox_url=runtime_url,
-            domain="localhost",
-        )
-    )
+    return Provider(runtime_account(runtime, "under-test", request.param))
 
 
 async def new_sandbox(provider: Provider, **metadata: str) -> ProviderSandbox:

@@ -50,7 +50,9 @@ async def create(provider: Provider) -> ProviderSandbox:
         (answer(201, b"not json"), ProviderUnavailableError, "not understood"),
         (answer(201, {"surprise": 1}), ProviderUnavailableError, "not understood"),
         (answer(201), ProviderUnavailableError, "not understood"),
-        (answer(500, b"<html>"), ProviderUnavailableError, "not understood"),
+        (answer(500, b"<html>"), ProviderUnavailableError, "HTTP 500 <html>"),
+        (answer(404, b"404 page not found"), TemplateNotFoundError, "HTTP 404 404 page not found"),
+        (answer(400, b"<html>"), ProviderRefusedError, "HTTP 400 <html>"),
     ],
 )
 async def test_a_failed_create_is_a_typed_error_with_the_providers_words(

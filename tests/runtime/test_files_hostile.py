@@ -7,14 +7,13 @@ from functools import partial
 
 import httpx
 import pytest
-from e2b import AsyncSandbox
+from e2b import E2B, AsyncSandbox
 from e2b.exceptions import (
     InvalidArgumentException,
     RateLimitException,
     SandboxException,
 )
 
-from tests.fixtures.runtime import RunningRuntime
 from tests.runtime.downloading import exhausted
 
 
@@ -145,8 +144,8 @@ async def refusals_until(read: Callable[[], Awaitable[str]], content: str) -> se
                 return refusals
 
 
-async def test_a_stopped_file_agent_holds_nobody_else_up(box: AsyncSandbox, runtime: RunningRuntime) -> None:
-    other = await AsyncSandbox.create(timeout=60, **runtime.connection)
+async def test_a_stopped_file_agent_holds_nobody_else_up(box: AsyncSandbox, e2b: E2B) -> None:
+    other = await e2b.AsyncSandbox.create(timeout=60)
     await box.files.write("stopped", "x")
     await box.commands.run("pkill -STOP -f file_agent")
     stuck = [asyncio.create_task(box.files.read("stopped", request_timeout=60)) for _ in range(20)]
@@ -158,8 +157,8 @@ async def test_a_stopped_file_agent_holds_nobody_else_up(box: AsyncSandbox, runt
     assert await asyncio.gather(*stuck) == ["x"] * 20
 
 
-async def test_a_killed_sandbox_breaks_its_downloads(runtime: RunningRuntime) -> None:
-    doomed = await AsyncSandbox.create(timeout=60, **runtime.connection)
+async def test_a_killed_sandbox_breaks_its_downloads(e2b: E2B) -> None:
+    doomed = await e2b.AsyncSandbox.create(timeout=60)
     await doomed.commands.run("truncate -s 4G huge")
     content = await doomed.files.read("huge", format="stream")
     await anext(content)
@@ -169,7 +168,7 @@ async def test_a_killed_sandbox_breaks_its_downloads(runtime: RunningRuntime) ->
 
 
 async def test_many_transfers_at_once_all_end_well(box: AsyncSandbox) -> None:
-    contents = [os.urandom(200_000) for _ in range(40)]
+    contents = [os.urandom(20_000) for _ in range(200)]
     await asyncio.gather(*(box.files.write(f"many/{n}", content) for n, content in enumerate(contents)))
-    read = await asyncio.gather(*(box.files.read(f"many/{n}", format="bytes") for n in range(40)))
+    read = await asyncio.gather(*(box.files.read(f"many/{n}", format="bytes") for n in range(200)))
     assert [bytes(content) for content in read] == contents

@@ -2,15 +2,13 @@
 
 import httpx
 import pytest
-from e2b import AsyncSandbox
-
-from tests.fixtures.runtime import RunningRuntime
+from e2b import E2B, AsyncSandbox
 
 
 @pytest.fixture(scope="module")
-async def stranger(runtime: RunningRuntime, box: AsyncSandbox) -> object:
+async def stranger(e2b: E2B, box: AsyncSandbox) -> object:
     """Another live sandbox, which must never answer for the first."""
-    sandbox = await AsyncSandbox.create(timeout=600, **runtime.connection)
+    sandbox = await e2b.AsyncSandbox.create(timeout=600)
     yield sandbox
     await sandbox.kill()
 
@@ -75,10 +73,8 @@ async def test_without_token_or_signature_nothing_is_given(
         assert response.status_code == 401
 
 
-async def test_the_link_of_a_killed_sandbox_opens_nothing(
-    runtime: RunningRuntime, http: httpx.AsyncClient
-) -> None:
-    sandbox = await AsyncSandbox.create(timeout=60, **runtime.connection)
+async def test_the_link_of_a_killed_sandbox_opens_nothing(e2b: E2B, http: httpx.AsyncClient) -> None:
+    sandbox = await e2b.AsyncSandbox.create(timeout=60)
     await sandbox.files.write("gone", "x")
     url = sandbox.download_url("gone")
     await sandbox.kill()

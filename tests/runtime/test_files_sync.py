@@ -1,4 +1,4 @@
-"""Every method of `sandbox.files` once more, by the SDK's synchronous side."""
+"""Every method of `sync_box.files` once more, by the SDK's synchronous side."""
 
 import io
 import threading
@@ -6,50 +6,48 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from e2b import Sandbox
-from e2b.exceptions import FileNotFoundException
+from e2b import E2B, Sandbox
+from e2b.exceptions import FileNotFoundException, SandboxException
 from e2b.sandbox.filesystem.watch_handle import FilesystemEventType
-
-from tests.fixtures.runtime import RunningRuntime
 
 
 @pytest.fixture(scope="module")
-def sandbox(runtime: RunningRuntime) -> Iterator[Sandbox]:
-    made = Sandbox.create(timeout=600, **runtime.connection)
+def sync_box(e2b: E2B) -> Iterator[Sandbox]:
+    made = e2b.Sandbox.create(timeout=600)
     yield made
     made.kill()
 
 
-def test_files_are_written_and_read_in_every_form(sandbox: Sandbox) -> None:
-    sandbox.files.write("text", "grüße", metadata={"kind": "greeting"})
-    assert sandbox.files.read("text") == "grüße"
-    assert bytes(sandbox.files.read("text", format="bytes")) == "grüße".encode()
-    assert b"".join(sandbox.files.read("text", format="stream")) == "grüße".encode()
-    assert sandbox.files.get_info("text").metadata == {"kind": "greeting"}
-    sandbox.files.write("text", io.BytesIO(b"from a file object"))
-    assert sandbox.files.read("text") == "from a file object"
-    sandbox.files.write("text", iter([b"from ", b"pieces"]))
-    assert sandbox.files.read("text", gzip=True) == "from pieces"
-    written = sandbox.files.write_files([{"path": "a/1", "data": "1"}, {"path": "a/2", "data": b"2"}])
+def test_files_are_written_and_read_in_every_form(sync_box: Sandbox) -> None:
+    sync_box.files.write("text", "grüße", metadata={"kind": "greeting"})
+    assert sync_box.files.read("text") == "grüße"
+    assert bytes(sync_box.files.read("text", format="bytes")) == "grüße".encode()
+    assert b"".join(sync_box.files.read("text", format="stream")) == "grüße".encode()
+    assert sync_box.files.get_info("text").metadata == {"kind": "greeting"}
+    sync_box.files.write("text", io.BytesIO(b"from a file object"))
+    assert sync_box.files.read("text") == "from a file object"
+    sync_box.files.write("text", iter([b"from ", b"pieces"]))
+    assert sync_box.files.read("text", gzip=True) == "from pieces"
+    written = sync_box.files.write_files([{"path": "a/1", "data": "1"}, {"path": "a/2", "data": b"2"}])
     assert [entry.path for entry in written] == ["/home/user/a/1", "/home/user/a/2"]
 
 
-def test_directories_are_made_listed_moved_and_removed(sandbox: Sandbox) -> None:
-    assert sandbox.files.make_dir("dir/below")
-    assert not sandbox.files.make_dir("dir/below")
-    assert [entry.name for entry in sandbox.files.list("dir")] == ["below"]
-    assert sandbox.files.rename("dir", "moved").path == "/home/user/moved"
-    assert sandbox.files.exists("moved/below")
-    sandbox.files.remove("moved")
-    assert not sandbox.files.exists("moved")
+def test_directories_are_made_listed_moved_and_removed(sync_box: Sandbox) -> None:
+    assert sync_box.files.make_dir("dir/below")
+    assert not sync_box.files.make_dir("dir/below")
+    assert [entry.name for entry in sync_box.files.list("dir")] == ["below"]
+    assert sync_box.files.rename("dir", "moved").path == "/home/user/moved"
+    assert sync_box.files.exists("moved/below")
+    sync_box.files.remove("moved")
+    assert not sync_box.files.exists("moved")
     with pytest.raises(FileNotFoundException):
-        sandbox.files.list("moved")
+        sync_box.files.list("moved")
 
 
-def test_collected_changes_are_given_once(sandbox: Sandbox) -> None:
-    sandbox.files.make_dir("collected/below")
-    handle = sandbox.files.watch_dir("collected", recursive=True)
-    sandbox.files.write("collected/below/file", "x")
+def test_collected_changes_are_given_once(sync_box: Sandbox) -> None:
+    sync_box.files.make_dir("collected/below")
+    handle = sync_box.files.watch_dir("collected", recursive=True)
+    sync_box.files.write("collected/below/file", "x")
     seen: set[tuple[FilesystemEventType, str]] = set()
     pause = threading.Event()
     for _ in range(100):
@@ -64,7 +62,18 @@ def test_collected_changes_are_given_once(sandbox: Sandbox) -> None:
         handle.get_new_events()
 
 
-def test_links_to_files_work_without_a_key(sandbox: Sandbox) -> None:
-    uploaded = httpx.post(sandbox.upload_url("linked/file"), files={"file": ("any", b"by link")})
+def test_events_that_nobody_took_are_lost_loudly(sync_box: Sandbox) -> None:
+    sync_box.files.make_dir("flooded")
+    handle = sync_box.files.watch_dir("flooded")
+    sync_box.commands.run("cd flooded && seq 10000 | xargs touch")
+    assert sync_box.files.exists("flooded/10000")
+    assert len(handle.get_new_events()) > 1_000
+    with pytest.raises(SandboxException, match="events were lost"):
+        handle.get_new_events()
+    handle.stop()
+
+
+def test_links_to_files_work_without_a_key(sync_box: Sandbox) -> None:
+    uploaded = httpx.post(sync_box.upload_url("linked/file"), files={"file": ("any", b"by link")})
     assert uploaded.json() == [{"path": "/home/user/linked/file", "name": "file", "type": "file"}]
-    assert httpx.get(sandbox.download_url("linked/file")).text == "by link"
+    assert httpx.get(sync_box.download_url("linked/file")).text == "by link"

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import orjson
 import uvicorn
+from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -20,6 +21,7 @@ from commandcenter.keys.actions import create_key, revoke_key
 from commandcenter.settings import Settings
 from tests.web.small_schema import OperationContext, small_schema
 from web.application import build_application
+from web.assembly import open_parts
 from web.graphql.limits import Limits
 from web.graphql.messages import SUBPROTOCOL
 from web.graphql.service import GraphQLService
@@ -97,50 +99,59 @@ async def serving(
     **service_options: Any,
 ) -> AsyncIterator[Site]:
     """A server with the small schema, for the length of the block."""
-    limits = limits or Limits()
     live_credentials = LiveCredentials(database)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        site = Site(listener.getsockname()[1], key, project_id, database)
-        service = GraphQLService(
-            schema=small_schema(limits),
-            database=database,
-            make_context=OperationContext,
-            live_credentials=live_credentials,
-            **service_options,
-        )
+    failing_checks: set[str] = set()
+    service = GraphQLService(
+        schema=small_schema(limits or Limits()),
+        database=database,
+        make_context=OperationContext,
+        live_credentials=live_credentials,
+        **service_options,
+    )
 
-        async def check() -> None:
-            if "database" in site.failing_checks:
-                raise ConnectionError("password=hunter2")
-            await database.ping()
+    async def check() -> None:
+        if "database" in failing_checks:
+            raise ConnectionError("password=hunter2")
+        await database.ping()
 
-        async def metrics() -> bytes:
-            return b""
+    async def metrics() -> bytes:
+        return b"measured 1\n"
 
-        @asynccontextmanager
-        async def parts() -> AsyncIterator[Parts]:
-            rechecks = asyncio.create_task(live_credentials.run(lambda _: asyncio.sleep(RECHECK_SECONDS)))
-            yield Parts(database, service, {"database": check}, metrics)
-            rechecks.cancel()
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Parts]:
+        rechecks = asyncio.create_task(live_credentials.run(lambda _: asyncio.sleep(RECHECK_SECONDS)))
+        yield Parts(database, service, {"database": check}, metrics)
+        rechecks.cancel()
 
-        async with _running(lambda: build_application(parts), listener, server_options or {}):
-            yield site
+    async with served(lambda: build_application(parts), **server_options or {}) as port:
+        yield Site(port, key, project_id, database, failing_checks)
 
 
 @asynccontextmanager
-async def _running(application: Any, listener: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
-    server = _Server(server_configuration(application, Settings(), loop="none", **options))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                if task.done():
-                    await task
-                await asyncio.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        await asyncio.wait_for(task, 15)
+async def serving_product(
+    settings: Settings, database: Database, project_id: UUID, key: str
+) -> AsyncIterator[Site]:
+    """A server with the product's own schema and services, for the length of the block."""
+    async with served(lambda: build_application(lambda: open_parts(settings))) as port:
+        yield Site(port, key, project_id, database)
+
+
+@asynccontextmanager
+async def served(application: Callable[[], Starlette], **options: Any) -> AsyncIterator[int]:
+    """The port of a running server, configured as the web process configures it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _Server(server_configuration(application, Settings(), loop="none", **options))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            async with asyncio.timeout(10):
+                while not server.started:
+                    if task.done():
+                        await task
+                    await asyncio.sleep(0.01)
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(task, 15)
 
 
 async def greet(connection: ClientConnection, key: str) -> None:

@@ -138,11 +138,16 @@ class Subscription:
     @strawberry.subscription(description="As much output as is asked for.")
     async def logs(self, batches: int, bytes_each: int) -> AsyncGenerator[LogBatch, None]:
         text = ("x" * 63 + "\n") * (bytes_each // 64)
-        for number in range(batches):
-            yield LogBatch(text=text, cursor=str(number), ended=number == batches - 1)
+        try:
+            for number in range(batches):
+                PRODUCED["batches"] = number
+                yield LogBatch(text=text, cursor=str(number), ended=number == batches - 1)
+        finally:
+            STREAM_CLOSED.set()
 
 
 OPEN_STREAMS: set[int] = set()
+PRODUCED = {"batches": 0}
 STREAM_CLOSED = asyncio.Event()
 
 

@@ -1,5 +1,6 @@
 """What the HTTP and WebSocket protocols share: the schema, who may use it, and how an operation is run."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class GraphQLService:
             async for result in results:
                 if isinstance(result, ExecutionResult):
                     yield _refusal(result) or present_result(result)
+                # A source that always has more must not keep the process from everything else.
+                await asyncio.sleep(0)
         except Exception as error:
             yield RefusedOperation([internal_error(error)])
         finally:

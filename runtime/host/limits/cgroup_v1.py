@@ -13,6 +13,7 @@ MOUNT = Path("/sys/fs/cgroup")
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 PERIOD_MICROSECONDS = 100_000
 REMOVAL_ATTEMPTS = 50
+SWEEP_AGE = 60
 
 
 def group_name(sandbox_id: str) -> str:
@@ -67,6 +68,11 @@ class CgroupV1:
             return self.admit(sandbox_id, pid, limits)
         return GroupV1(folders)
 
+    def sweep(self) -> None:
+        """Groups that have been empty for a while; the kernel refuses to remove others."""
+        for parent in self._parents.values():
+            sweep_groups(parent)
+
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Open files have no cgroup."""
         return shared_resource_limits(limits)
@@ -120,6 +126,14 @@ def remove_group(folder: Path) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def sweep_groups(parent: Path) -> None:
+    """Remove sandboxes' empty groups, but for those that are just being made."""
+    for folder in parent.glob(group_name("*")):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_ctime > SWEEP_AGE:
+                folder.rmdir()
 
 
 def _groups_of(process: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.host.errors import SandboxGoneError
-from runtime.host.limits.cgroup_v1 import PERIOD_MICROSECONDS, group_name, remove_group
+from runtime.host.limits.cgroup_v1 import PERIOD_MICROSECONDS, group_name, remove_group, sweep_groups
 from runtime.host.limits.mechanism import Usage, shared_resource_limits
 from runtime.host.record import Limits
 
@@ -67,6 +67,10 @@ class CgroupV2:
         if folder.name != group_name(sandbox_id):
             return self.admit(sandbox_id, pid, limits)
         return GroupV2(folder)
+
+    def sweep(self) -> None:
+        """Groups that have been empty for a while; the kernel refuses to remove others."""
+        sweep_groups(self._parent)
 
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Open files have no cgroup."""

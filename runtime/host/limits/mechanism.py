@@ -47,6 +47,10 @@ class LimitMechanism(Protocol):
         """The bounds of a sandbox that an earlier runtime started."""
         ...
 
+    def sweep(self) -> None:
+        """Remove what sandboxes left whose runtime was killed and never came back."""
+        ...
+
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Limits that the supervisor sets on itself."""
         ...

@@ -35,6 +35,9 @@ class Rlimits:
         """The watch over a sandbox that an earlier runtime started."""
         return ProcessTree(pid, limits)
 
+    def sweep(self) -> None:
+        """Nothing is left behind."""
+
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """DATA rather than AS: runtimes such as node reserve much more than they use."""
         return shared_resource_limits(limits) | {resource.RLIMIT_DATA: limits.memory}

@@ -1,5 +1,5 @@
 // Uses the playground as a person does: node playground.mjs <sign-in link> <query> <subscription>.
-// Prints {signedInAt, query, subscription: [each text that the answer showed], problems: [...], foreign: [...]}.
+// Prints {signedInAt, tabs, firstVariables, query, subscription: [each text shown], problems, foreign}.
 import { existsSync } from "node:fs";
 
 import chromium from "@sparticuz/chromium";
@@ -31,6 +31,11 @@ try {
   await page.locator(".graphiql-query-editor .monaco-editor").waitFor();
   const signedInAt = page.url();
 
+  const variables = page.locator(".graphiql-editor-tool .view-lines").first();
+  await page.waitForFunction(() => document.querySelectorAll(".graphiql-tab").length > 0);
+  const tabs = await page.locator(".graphiql-tab").allInnerTexts();
+  const firstVariables = await variables.innerText();
+
   const editor = page.locator(".graphiql-query-editor .view-lines");
   const answer = page.locator(".graphiql-response .view-lines");
   const shown = async () => (await answer.innerText()).replaceAll(" ", " ");
@@ -58,7 +63,7 @@ try {
     if (text !== first && text !== seen.at(-1) && text.includes("data")) seen.push(text);
     await page.waitForTimeout(50);
   }
-  console.log(JSON.stringify({ signedInAt, query: first, subscription: seen, problems, foreign }));
+  console.log(JSON.stringify({ signedInAt, tabs, firstVariables, query: first, subscription: seen, problems, foreign }));
 } finally {
   await browser.close();
 }

@@ -1,0 +1,71 @@
+"""What a sandbox is asked to be, and the record that is made of it."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runtime.host.errors import TemplateNotFoundError
+from runtime.host.network import check_network
+from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
+from runtime.settings import RuntimeSettings
+
+TEMPLATES = ("base",)
+
+
+@dataclass(frozen=True)
+class SandboxRequest:
+    """What a sandbox is asked to be; `lifetime` is in seconds."""
+
+    template: str
+    lifetime: int
+    secure: bool = True
+    auto_pause: bool = False
+    auto_pause_memory: bool = True
+    auto_resume: bool = False
+    allow_internet_access: bool | None = None
+    network: dict[str, Any] | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse a template that isn't there, and a network that can't be given."""
+        if self.template not in TEMPLATES:
+            raise TemplateNotFoundError(
+                f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
+            )
+        check_network(self.allow_internet_access, self.network)
+
+
+def limits_of(settings: RuntimeSettings) -> Limits:
+    """What every sandbox may use."""
+    return Limits(
+        settings.sandbox_processors,
+        settings.sandbox_memory,
+        settings.sandbox_processes,
+        settings.sandbox_open_files,
+    )
+
+
+def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int | None) -> SandboxRecord:
+    """The record of a sandbox that begins now."""
+    now = datetime.now(UTC)
+    closed = request.network is not None and request.network.get("allowPublicTraffic") is False
+    return SandboxRecord(
+        id=new_sandbox_id(),
+        template=request.template,
+        limits=limits_of(settings),
+        started_at=now,
+        end_at=now + timedelta(seconds=request.lifetime),
+        lifetime=request.lifetime,
+        user_id=user_id,
+        access_token="ea_" + secrets.token_hex(32) if request.secure else None,
+        traffic_token=secrets.token_hex(16) if closed else None,
+        metadata=request.metadata,
+        environment=request.environment,
+        auto_pause=request.auto_pause,
+        auto_pause_memory=request.auto_pause_memory,
+        auto_resume=request.auto_resume,
+        allow_internet_access=request.allow_internet_access,
+        network=request.network,
+    )

@@ -1,0 +1,1 @@
+"""Who may do what: projects, roles and keys, by matrices generated from the schema."""

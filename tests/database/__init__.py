@@ -1,0 +1,1 @@
+"""What is stored: migrations, and the wall between projects."""

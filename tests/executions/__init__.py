@@ -1,0 +1,1 @@
+"""Executions through the API: exact ends, streams, input, terminals, cancellation."""

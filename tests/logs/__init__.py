@@ -1,0 +1,1 @@
+"""Output through the API: exact, resumable, whatever is killed; and its pure parts."""

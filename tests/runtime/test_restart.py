@@ -1,0 +1,177 @@
+"""The runtime stops, is killed, and starts again: what becomes of its sandboxes."""
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from e2b import AsyncCommandHandle, CommandExitException, CommandResult, SandboxState
+
+from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER, RuntimeProcess, runtime_folder
+
+LINES = 400_000
+by_either_user = pytest.mark.parametrize("own_runtime", [None, UNPRIVILEGED_USER], indirect=True)
+
+
+@pytest.fixture
+async def own_runtime(request: pytest.FixtureRequest) -> AsyncIterator[RuntimeProcess]:
+    """A runtime for one test, started by the tests' user or by the one that is asked for."""
+    user_id = getattr(request, "param", None) if os.geteuid() == 0 else None
+    with runtime_folder(user_id) as state:
+        runtime = RuntimeProcess(state, user_id)
+        await runtime.start()
+        yield runtime
+        await runtime.stop()
+
+
+@by_either_user
+async def test_a_stopped_runtime_leaves_nothing_running(own_runtime: RuntimeProcess) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    await sandbox.commands.run("sleep 65437 & sleep 65437 & setsid sleep 65437 & true")
+    paused = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    await paused.commands.run("sleep 65437", background=True)
+    await paused.pause()
+    groups = _cgroups(sandbox.sandbox_id) + _cgroups(paused.sandbox_id)
+    assert len(groups) in (0, 8)
+    await own_runtime.stop()
+    assert _processes_with("65437") == []
+    assert _processes_with(str(own_runtime.state)) == []
+    assert [group for group in groups if group.exists()] == []
+    assert str(own_runtime.state) not in Path("/proc/self/mounts").read_text()
+    await own_runtime.start()
+
+
+async def test_an_orderly_stop_keeps_files_and_time(own_runtime: RuntimeProcess) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300, metadata={"a": "b"})
+    await sandbox.commands.run("echo kept > kept.txt")
+    end_at = (await sandbox.get_info()).end_at
+    await own_runtime.stop()
+    await own_runtime.start()
+    client = own_runtime.client
+    (listed,) = await client.AsyncSandbox.list().next_items()
+    assert (listed.sandbox_id, listed.state, listed.end_at) == (
+        sandbox.sandbox_id,
+        SandboxState.PAUSED,
+        end_at,
+    )
+    resumed = await client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=60)
+    assert (await resumed.commands.run("cat kept.txt")).stdout == "kept\n"
+    assert (await resumed.get_info()).metadata == {"a": "b"}
+
+
+async def test_time_runs_out_while_the_runtime_is_away(own_runtime: RuntimeProcess) -> None:
+    await own_runtime.client.AsyncSandbox.create(timeout=1)
+    await own_runtime.stop()
+    await asyncio.sleep(1.2)  # the time that the sandbox had
+    await own_runtime.start()
+    async with asyncio.timeout(5):
+        while await own_runtime.client.AsyncSandbox.list().next_items():
+            await asyncio.sleep(0.05)
+    assert list((own_runtime.state / "sandboxes").iterdir()) == []
+
+
+@by_either_user
+async def test_a_killed_runtime_finds_its_sandboxes_alive_and_loses_no_output(
+    own_runtime: RuntimeProcess,
+) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    # It writes far more than all buffers hold, so it has to wait for the next runtime.
+    handle = await sandbox.commands.run(
+        f"seq 1 {LINES} | tee >(sha256sum > /tmp/sum); sleep 0.2; exit 5", background=True, timeout=0
+    )
+    reader = await sandbox.commands.run("cat", background=True, stdin=True, timeout=0)
+    await handle.disconnect()
+    await own_runtime.kill()
+    await own_runtime.start()
+    again = await own_runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=300)
+    assert {process.pid for process in await again.commands.list()} == {handle.pid, reader.pid}
+    await again.commands.send_stdin(reader.pid, "still there")
+    await again.commands.close_stdin(reader.pid)
+    taken = await again.commands.connect(handle.pid, timeout=0)
+    result = await _result(taken)
+    assert result.exit_code == 5
+    tail = result.stdout.splitlines()
+    assert tail[-1] == str(LINES)
+    numbers = [int(line) for line in tail[1:]]
+    assert numbers == list(range(numbers[0], LINES + 1))
+    whole = "".join(f"{number}\n" for number in range(1, LINES + 1)).encode()
+    summed = await again.commands.run("cat /tmp/sum")
+    assert summed.stdout.split()[0] == hashlib.sha256(whole).hexdigest()
+
+
+async def test_a_killed_runtime_finds_a_paused_sandbox_paused(own_runtime: RuntimeProcess) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    handle = await sandbox.commands.run("sleep 100", background=True, timeout=0)
+    await sandbox.pause()
+    await own_runtime.kill()
+    await own_runtime.start()
+    client = own_runtime.client
+    assert (await client.AsyncSandbox.get_info(sandbox.sandbox_id)).state == SandboxState.PAUSED
+    resumed = await client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=60)
+    assert [process.pid for process in await resumed.commands.list()] == [handle.pid]
+
+
+async def test_a_sandbox_whose_supervisor_died_is_told_as_crashed(own_runtime: RuntimeProcess) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    (pid,) = [
+        pid
+        for pid in _processes_with("supervisor.pyc")
+        if _parent_command(pid).endswith("bwrap")
+        and (str(own_runtime.state) in Path(f"/proc/{_parent(pid)}/cmdline").read_text())
+    ]
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(5):
+        while await sandbox.is_running():
+            await asyncio.sleep(0.02)
+    assert await own_runtime.client.AsyncSandbox.list().next_items() == []
+
+
+async def test_two_runtimes_on_one_state_are_refused(own_runtime: RuntimeProcess) -> None:
+    second = RuntimeProcess(own_runtime.state)
+    second.log = own_runtime.state.parent / "second.log"
+    second.launch()
+    assert await second.wait() == 1
+    assert "Another runtime serves from" in second.log.read_text()
+
+
+async def test_a_port_that_is_taken_is_told_in_one_line(own_runtime: RuntimeProcess) -> None:
+    with runtime_folder() as state:
+        second = RuntimeProcess(state, port=own_runtime.url.rpartition(":")[2])
+        second.launch()
+        assert await second.wait() == 1
+        assert "Set RUNTIME_PORT to a free port." in second.log.read_text().strip().splitlines()[-1]
+
+
+async def _result(handle: AsyncCommandHandle) -> CommandResult | CommandExitException:
+    try:
+        return await handle.wait()
+    except CommandExitException as ended:
+        return ended
+
+
+def _processes_with(words: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if words in command and str(REPOSITORY) not in command:
+                found.append(int(folder.name))
+    return found
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _parent_command(pid: int) -> str:
+    return Path(f"/proc/{_parent(pid)}/cmdline").read_text().split("\0")[0]
+
+
+def _cgroups(sandbox_id: str) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").rglob(f"commandcenter-{sandbox_id}"))

@@ -1,0 +1,1 @@
+"""Sandboxes through the API: made, listed, paused, resumed, extended, ended, on time."""

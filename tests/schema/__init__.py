@@ -1,0 +1,1 @@
+"""The printed schema is the code's, is described, and breaks nobody."""

@@ -1,0 +1,1 @@
+"""Setting up on a bare machine."""
