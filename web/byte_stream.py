@@ -1,7 +1,7 @@
 """Answers of bytes that are sent as they are read, for downloads of any size."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 class ByteSource(Protocol):
     """Bytes, piece by piece, from something that has to be let go of."""
 
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         """The pieces."""
 
     async def aclose(self) -> None:
