@@ -14,51 +14,51 @@ IDLE_SECONDS = 2
 BUSY_SECONDS = 6.0
 
 
-async def last_activity(client: Client, sandbox: str) -> str:
-    return str((await client.show(sandbox, "lastActivityAt"))["lastActivityAt"])
+async def last_activity(client: Client, sandbox_id: str) -> str:
+    return str((await client.show(sandbox_id, "lastActivityAt"))["lastActivityAt"])
 
 
-async def test_to_look_at_files_is_no_activity(client: Client, sandbox: str, folder: str) -> None:
+async def test_to_look_at_files_is_no_activity(client: Client, sandbox_id: str, folder: str) -> None:
     path = f"{folder}/file"
-    await upload(client, sandbox, path, b"text")
-    async with client.subscribe(WATCH, id=sandbox, path=folder) as events:
-        await begun(client, sandbox, folder, events)
-        before = await last_activity(client, sandbox)
-        assert len(await names_below(client, sandbox, folder)) == 2
-        assert await file_at(client, sandbox, path, "text downloadUrl")
-        assert (await client.http.head(await url_of(client, sandbox, path))).status_code == 200
-        assert await last_activity(client, sandbox) == before
+    await upload(client, sandbox_id, path, b"text")
+    async with client.subscribe(WATCH, id=sandbox_id, path=folder) as events:
+        await begun(client, sandbox_id, folder, events)
+        before = await last_activity(client, sandbox_id)
+        assert len(await names_below(client, sandbox_id, folder)) == 2
+        assert await file_at(client, sandbox_id, path, "text downloadUrl")
+        assert (await client.http.head(await url_of(client, sandbox_id, path))).status_code == 200
+        assert await last_activity(client, sandbox_id) == before
 
 
 async def test_to_change_files_or_to_transfer_them_is_activity(
-    client: Client, sandbox: str, folder: str
+    client: Client, sandbox_id: str, folder: str
 ) -> None:
     path = f"{folder}/file"
-    moments = [await last_activity(client, sandbox)]
+    moments = [await last_activity(client, sandbox_id)]
     for mutation, values in (
         ("writeFile", {"text": "x"}),
         ("moveFile", {"destination": f"{folder}/b"}),
         ("makeDirectory", {}),
         ("removeFile", {}),
     ):
-        await client.mutate(mutation, FILE, sandboxId=sandbox, path=path, **values)
-        moments.append(await last_activity(client, sandbox))
-    await upload(client, sandbox, path, b"text")
-    moments.append(await last_activity(client, sandbox))
-    await download(client, sandbox, path)
-    moments.append(await last_activity(client, sandbox))
+        await client.mutate(mutation, FILE, sandboxId=sandbox_id, path=path, **values)
+        moments.append(await last_activity(client, sandbox_id))
+    await upload(client, sandbox_id, path, b"text")
+    moments.append(await last_activity(client, sandbox_id))
+    await download(client, sandbox_id, path)
+    moments.append(await last_activity(client, sandbox_id))
     assert moments == sorted(set(moments))
 
 
-async def test_the_audit_trail_tells_each_change(client: Client, sandbox: str, folder: str) -> None:
+async def test_the_audit_trail_tells_each_change(client: Client, sandbox_id: str, folder: str) -> None:
     path, other = f"{folder}/a", f"{folder}/b"
-    await client.mutate("makeDirectory", FILE, sandboxId=sandbox, path=f"{folder}/dir")
-    await client.mutate("writeFile", FILE, sandboxId=sandbox, path=path, text="x")
-    await upload(client, sandbox, path, b"text")
-    await client.mutate("moveFile", FILE, sandboxId=sandbox, path=path, destination=other)
-    await client.mutate("removeFile", FILE, sandboxId=sandbox, path=other)
-    await client.refused("removeFile", sandboxId=sandbox, path=other)
-    shown = await client.show(sandbox, "events(first: 5) { nodes { kind actor data } }")
+    await client.mutate("makeDirectory", FILE, sandboxId=sandbox_id, path=f"{folder}/dir")
+    await client.mutate("writeFile", FILE, sandboxId=sandbox_id, path=path, text="x")
+    await upload(client, sandbox_id, path, b"text")
+    await client.mutate("moveFile", FILE, sandboxId=sandbox_id, path=path, destination=other)
+    await client.mutate("removeFile", FILE, sandboxId=sandbox_id, path=other)
+    await client.refused("removeFile", sandboxId=sandbox_id, path=other)
+    shown = await client.show(sandbox_id, "events(first: 5) { nodes { kind actor data } }")
     events = list(reversed(shown["events"]["nodes"]))
     assert [(event["kind"], event["data"]) for event in events] == [
         ("file.directory_made", {"path": f"{folder}/dir"}),
@@ -70,10 +70,10 @@ async def test_the_audit_trail_tells_each_change(client: Client, sandbox: str, f
     assert all(event["actor"].startswith("key:") for event in events)
 
 
-async def ended(client: Client, sandbox: str) -> str:
+async def ended(client: Client, sandbox_id: str) -> str:
     """Why a sandbox has ended, once it has."""
     document = "subscription($id: ID!) { sandboxChanged(sandboxId: $id) { status terminationReason } }"
-    async with client.subscribe(document, id=sandbox) as changes:
+    async with client.subscribe(document, id=sandbox_id) as changes:
         async for change in changes:
             if change["status"] == "TERMINATED":
                 return str(change["terminationReason"])

@@ -22,11 +22,11 @@ PIECE = os.urandom(1024 * 1024)
 
 
 @pytest.fixture
-async def digits(client: Client, sandbox: str, folder: str) -> str:
+async def digits(client: Client, sandbox_id: str, folder: str) -> str:
     """The link to a file with the ten digits in it."""
     path = f"{folder}/digits"
-    assert (await upload(client, sandbox, path, b"0123456789")).status_code == 200
-    return await url_of(client, sandbox, path)
+    assert (await upload(client, sandbox_id, path, b"0123456789")).status_code == 200
+    return await url_of(client, sandbox_id, path)
 
 
 def most_memory(process: int) -> int:
@@ -38,12 +38,12 @@ def most_memory(process: int) -> int:
 
 
 async def test_a_large_file_goes_both_ways_in_little_memory(
-    product: Product, client: Client, sandbox: str, folder: str
+    product: Product, client: Client, sandbox_id: str, folder: str
 ) -> None:
     sent, seen = hashlib.sha256(), hashlib.sha256()
     path = f"{folder}/large"
-    await upload(client, sandbox, path, b"warm")
-    await download(client, sandbox, path)
+    await upload(client, sandbox_id, path, b"warm")
+    await download(client, sandbox_id, path)
     before = [most_memory(web.child.process_id) for web in product.webs]
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -51,7 +51,7 @@ async def test_a_large_file_goes_both_ways_in_little_memory(
             sent.update(PIECE)
             yield PIECE
 
-    answer = await upload(client, sandbox, path, pieces(), mode="640")
+    answer = await upload(client, sandbox_id, path, pieces(), mode="640")
     entry = answer.json()
     assert (answer.status_code, entry["path"], entry["size"], entry["mode"]) == (200, path, LARGE, "0640")
     async with client.http.stream("GET", entry["downloadUrl"]) as response:
@@ -59,26 +59,26 @@ async def test_a_large_file_goes_both_ways_in_little_memory(
         async for piece in response.aiter_raw():
             seen.update(piece)
     assert seen.hexdigest() == sent.hexdigest()
-    inside = await client.run(sandbox, f"sha256sum < {path}")
+    inside = await client.run(sandbox_id, f"sha256sum < {path}")
     assert inside["stdout"].split()[0] == sent.hexdigest()
     after = [most_memory(web.child.process_id) for web in product.webs]
     assert max(late - early for early, late in zip(before, after, strict=True)) < LARGE // 4
 
 
 async def test_what_an_upload_answers_is_what_the_api_shows(
-    client: Client, sandbox: str, folder: str
+    client: Client, sandbox_id: str, folder: str
 ) -> None:
-    answer = (await upload(client, sandbox, f"{folder}/new/ü.bin", b"\0\xff")).json()
+    answer = (await upload(client, sandbox_id, f"{folder}/new/ü.bin", b"\0\xff")).json()
     assert (await client.http.get(answer.pop("downloadUrl"))).content == b"\0\xff"
     selection = " ".join(answer)
-    assert await file_at(client, sandbox, f"{folder}/new/ü.bin", selection) == answer
+    assert await file_at(client, sandbox_id, f"{folder}/new/ü.bin", selection) == answer
 
 
-async def test_an_empty_file_goes_both_ways(client: Client, sandbox: str, folder: str) -> None:
-    assert (await upload(client, sandbox, f"{folder}/empty", b"")).json()["size"] == 0
-    whole = await download(client, sandbox, f"{folder}/empty")
+async def test_an_empty_file_goes_both_ways(client: Client, sandbox_id: str, folder: str) -> None:
+    assert (await upload(client, sandbox_id, f"{folder}/empty", b"")).json()["size"] == 0
+    whole = await download(client, sandbox_id, f"{folder}/empty")
     assert (whole.status_code, whole.headers["content-length"], whole.content) == (200, "0", b"")
-    part = await download(client, sandbox, f"{folder}/empty", Range="bytes=0-")
+    part = await download(client, sandbox_id, f"{folder}/empty", Range="bytes=0-")
     assert (part.status_code, part.headers["content-range"]) == (416, "bytes */0")
 
 
@@ -128,10 +128,10 @@ async def test_head_tells_the_size_and_sends_nothing(client: Client, digits: str
 
 
 async def test_a_link_that_leads_to_a_file_gives_that_file(
-    client: Client, sandbox: str, folder: str, digits: str
+    client: Client, sandbox_id: str, folder: str, digits: str
 ) -> None:
-    await client.run(sandbox, "ln -s digits link", cwd=folder)
-    url = await url_of(client, sandbox, f"{folder}/link")
+    await client.run(sandbox_id, "ln -s digits link", cwd=folder)
+    url = await url_of(client, sandbox_id, f"{folder}/link")
     assert (await client.http.get(url)).content == b"0123456789"
     assert (await client.http.head(url)).headers["content-length"] == "10"
     assert (await client.http.get(url, headers={"Range": "bytes=-3"})).content == b"789"
@@ -147,11 +147,11 @@ async def test_a_link_that_leads_to_a_file_gives_that_file(
     ],
 )
 async def test_content_of_a_sandbox_is_saved_and_never_run_as_ours(
-    client: Client, sandbox: str, folder: str, name: str, plain: str, encoded: str
+    client: Client, sandbox_id: str, folder: str, name: str, plain: str, encoded: str
 ) -> None:
     path = f"{folder}/{name}"
-    assert (await upload(client, sandbox, path, b"<script>alert(1)</script>")).status_code == 200
-    headers = (await download(client, sandbox, path)).headers
+    assert (await upload(client, sandbox_id, path, b"<script>alert(1)</script>")).status_code == 200
+    headers = (await download(client, sandbox_id, path)).headers
     assert headers["content-disposition"] == f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
     assert headers["content-type"] == "application/octet-stream"
     assert headers["x-content-type-options"] == "nosniff"
@@ -214,10 +214,10 @@ async def test_a_link_sees_what_its_key_sees(product: Product, project: Project,
 
 
 async def test_a_link_ends_with_its_key(
-    product: Product, project: Project, sandbox: str, digits: str
+    product: Product, project: Project, sandbox_id: str, digits: str
 ) -> None:
     key_id, secret = await project.new_key()
-    url = await url_of(product.client(secret), sandbox, "/etc/hostname")
+    url = await url_of(product.client(secret), sandbox_id, "/etc/hostname")
     assert (await project.client().http.get(url)).status_code == 200
     scope = Scope(project.id, Role.ADMINISTRATOR, "test")
     async with product.database.transaction(project.id) as session:
@@ -233,19 +233,19 @@ async def test_a_link_ends_with_its_key(
 async def test_what_is_no_file_to_read_is_no_download(
     product: Product,
     client: Client,
-    sandbox: str,
+    sandbox_id: str,
     folder: str,
     digits: str,
     path: str,
     status: int,
     code: str,
 ) -> None:
-    await client.run(sandbox, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
+    await client.run(sandbox_id, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
     key = await signing_key(product.database)
     address, _, token = digits.rpartition("/")
     link = read_link(key, token)
     folder = link.path.removesuffix("/digits")
-    await client.run(sandbox, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
+    await client.run(sandbox_id, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
     other = FileLink(link.key_id, link.sandbox_id, f"{folder}/{path}", link.expires_at)
     for method in ("GET", "HEAD"):
         answer = await client.http.request(method, f"{address}/{sign_link(key, other)}")
@@ -258,57 +258,57 @@ async def test_what_is_no_file_to_read_is_no_download(
     ("parameters", "headers", "status", "code"),
     [
         ("path=x", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}", {}, 400, "INVALID"),
         ("sandboxId=nothing&path=x", {}, 404, "NOT_FOUND"),
-        ("sandboxId={sandbox}&path={folder}/a&path={folder}/b", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path={folder}/%FF", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path={folder}/a%00b", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path=", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path={folder}", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path=/usr/new", {}, 403, "FORBIDDEN"),
-        ("sandboxId={sandbox}&path={folder}/a&mode=999", {}, 400, "INVALID"),
-        ("sandboxId={sandbox}&path={folder}/a", {"Content-Encoding": "gzip"}, 415, "BAD_REQUEST"),
+        ("sandboxId={sandbox_id}&path={folder}/a&path={folder}/b", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path={folder}/%FF", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path={folder}/a%00b", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path=", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path={folder}", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path=/usr/new", {}, 403, "FORBIDDEN"),
+        ("sandboxId={sandbox_id}&path={folder}/a&mode=999", {}, 400, "INVALID"),
+        ("sandboxId={sandbox_id}&path={folder}/a", {"Content-Encoding": "gzip"}, 415, "BAD_REQUEST"),
         (
-            "sandboxId={sandbox}&path={folder}/a",
+            "sandboxId={sandbox_id}&path={folder}/a",
             {"Content-Type": "multipart/form-data; boundary=x"},
             415,
             "BAD_REQUEST",
         ),
-        ("sandboxId={sandbox}&path={folder}/a", {"Authorization": ""}, 401, "UNAUTHENTICATED"),
-        ("sandboxId={sandbox}&path={folder}/a", {"Authorization": "Bearer cc_x"}, 401, "UNAUTHENTICATED"),
+        ("sandboxId={sandbox_id}&path={folder}/a", {"Authorization": ""}, 401, "UNAUTHENTICATED"),
+        ("sandboxId={sandbox_id}&path={folder}/a", {"Authorization": "Bearer cc_x"}, 401, "UNAUTHENTICATED"),
     ],
 )
 async def test_an_upload_that_cannot_be_is_a_typed_error_and_changes_nothing(
     client: Client,
-    sandbox: str,
+    sandbox_id: str,
     folder: str,
     parameters: str,
     headers: dict[str, str],
     status: int,
     code: str,
 ) -> None:
-    query = parameters.format(sandbox=sandbox, folder=folder)
+    query = parameters.format(sandbox_id=sandbox_id, folder=folder)
     answer = await client.http.put(
         f"{client.address}/files?{query}", content=b"x", headers={**client.authorization, **headers}
     )
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
-    assert await names_below(client, sandbox, folder) == []
+    assert await names_below(client, sandbox_id, folder) == []
 
 
 async def test_an_upload_that_breaks_off_leaves_the_file_as_it_was(
-    client: Client, sandbox: str, folder: str
+    client: Client, sandbox_id: str, folder: str
 ) -> None:
     path = f"{folder}/kept"
-    await upload(client, sandbox, path, b"before")
+    await upload(client, sandbox_id, path, b"before")
 
     async def half() -> AsyncIterator[bytes]:
         yield PIECE
         raise ConnectionAbortedError
 
     with pytest.raises(ConnectionAbortedError):
-        await upload(client, sandbox, path, half())
-    events = await client.show(sandbox, "events { nodes { kind data } }")
+        await upload(client, sandbox_id, path, half())
+    events = await client.show(sandbox_id, "events { nodes { kind data } }")
     written = [event for event in events["events"]["nodes"] if event["data"].get("path") == path]
     assert [event["data"]["size"] for event in written if event["kind"] == "file.written"] == [6]
-    assert await names_below(client, sandbox, folder) == ["kept"]
-    assert await file_at(client, sandbox, path, "text") == {"text": "before"}
+    assert await names_below(client, sandbox_id, folder) == ["kept"]
+    assert await file_at(client, sandbox_id, path, "text") == {"text": "before"}

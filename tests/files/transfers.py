@@ -11,47 +11,47 @@ FILE = "name path kind size mode owner modifiedAt symlinkTarget"
 
 
 async def upload(
-    client: Client, sandbox: str, path: str, content: bytes | AsyncIterable[bytes], **more: str
+    client: Client, sandbox_id: str, path: str, content: bytes | AsyncIterable[bytes], **more: str
 ) -> httpx.Response:
     """The answer to `PUT /files`."""
     return await client.http.put(
         f"{client.address}/files",
-        params={"sandboxId": sandbox, "path": path, **more},
+        params={"sandboxId": sandbox_id, "path": path, **more},
         content=content,
         headers=client.authorization,
     )
 
 
-async def file_at(client: Client, sandbox: str, path: str, selection: str = FILE) -> dict[str, Any] | None:
+async def file_at(client: Client, sandbox_id: str, path: str, selection: str = FILE) -> dict[str, Any] | None:
     """What is at a path."""
     shown = await client.query(
         f"query($id: ID!, $path: String!) {{ sandbox(id: $id) {{ file(path: $path) {{ {selection} }} }} }}",
-        id=sandbox,
+        id=sandbox_id,
         path=path,
     )
     found: dict[str, Any] | None = shown["sandbox"]["file"]
     return found
 
 
-async def url_of(client: Client, sandbox: str, path: str) -> str:
+async def url_of(client: Client, sandbox_id: str, path: str) -> str:
     """The link to a file, at the client's own web process."""
-    entry = await file_at(client, sandbox, path, "downloadUrl")
+    entry = await file_at(client, sandbox_id, path, "downloadUrl")
     assert entry is not None
     return str(httpx.URL(entry["downloadUrl"]))
 
 
-async def download(client: Client, sandbox: str, path: str, **headers: str) -> httpx.Response:
+async def download(client: Client, sandbox_id: str, path: str, **headers: str) -> httpx.Response:
     """The answer to a file's link, without a key."""
-    return await client.http.get(await url_of(client, sandbox, path), headers=headers)
+    return await client.http.get(await url_of(client, sandbox_id, path), headers=headers)
 
 
-async def names_below(client: Client, sandbox: str, path: str, depth: int = 10) -> list[str]:
+async def names_below(client: Client, sandbox_id: str, path: str, depth: int = 10) -> list[str]:
     """The paths of everything below a directory, relative to it."""
     document = (
         "query($id: ID!, $path: String!, $depth: Int!) "
         "{ sandbox(id: $id) { files(path: $path, depth: $depth) { path } } }"
     )
-    shown = await client.query(document, id=sandbox, path=path, depth=depth)
+    shown = await client.query(document, id=sandbox_id, path=path, depth=depth)
     return [entry["path"].removeprefix(path + "/") for entry in shown["sandbox"]["files"]]
 
 

@@ -10,11 +10,11 @@ from tests.fixtures.product import Product, Project
 
 
 async def test_output_is_downloaded_byte_for_byte_from_any_process(
-    project: Project, client: Client, sandbox: str
+    project: Project, client: Client, sandbox_id: str
 ) -> None:
     command = "head -c 20000000 /dev/urandom | tee data; printf '\\0\\377end' >&2"
-    execution = await client.run(sandbox, command)
-    expected = (await client.run(sandbox, "sha256sum data"))["stdout"].split()[0]
+    execution = await client.run(sandbox_id, command)
+    expected = (await client.run(sandbox_id, "sha256sum data"))["stdout"].split()[0]
     for viewer in (project.client(Role.VIEWER), project.client(Role.VIEWER, web=1)):
         url = f"{viewer.address}/executions/{execution['id']}/logs"
         out = await viewer.http.get(f"{url}/stdout", headers=viewer.authorization)
@@ -30,9 +30,9 @@ async def test_output_is_downloaded_byte_for_byte_from_any_process(
 
 
 async def test_output_stays_when_its_sandbox_has_ended(client: Client) -> None:
-    async with client.sandbox() as sandbox:
-        execution = await client.run(sandbox, "echo kept")
-        await client.mutate("terminateSandbox", "id", sandboxId=sandbox)
+    async with client.sandbox() as sandbox_id:
+        execution = await client.run(sandbox_id, "echo kept")
+        await client.mutate("terminateSandbox", "id", sandboxId=sandbox_id)
     url = f"{client.address}/executions/{execution['id']}/logs/stdout"
     answer = await client.http.get(url, headers=client.authorization)
     assert answer.content == b"kept\n"
@@ -41,8 +41,8 @@ async def test_output_stays_when_its_sandbox_has_ended(client: Client) -> None:
     assert answer.headers["content-security-policy"].startswith("sandbox;")
 
 
-async def test_of_a_command_that_runs_what_is_stored_is_downloaded(client: Client, sandbox: str) -> None:
-    execution = await client.start(sandbox, "echo so far; sleep 60")
+async def test_of_a_command_that_runs_what_is_stored_is_downloaded(client: Client, sandbox_id: str) -> None:
+    execution = await client.start(sandbox_id, "echo so far; sleep 60")
     async with client.execution_logs(execution) as batches:
         await anext(batches)
     url = f"{client.address}/executions/{execution}/logs/stdout"
@@ -51,11 +51,11 @@ async def test_of_a_command_that_runs_what_is_stored_is_downloaded(client: Clien
 
 
 async def test_output_that_is_missing_is_counted(client: Client) -> None:
-    async with client.sandbox() as sandbox:
-        execution = await client.start(sandbox, "echo before; sleep 60")
+    async with client.sandbox() as sandbox_id:
+        execution = await client.start(sandbox_id, "echo before; sleep 60")
         async with client.execution_logs(execution) as batches:
             await anext(batches)
-            await client.mutate("terminateSandbox", "id", sandboxId=sandbox)
+            await client.mutate("terminateSandbox", "id", sandboxId=sandbox_id)
             async for _ in batches:
                 pass
     url = f"{client.address}/executions/{execution}/logs/stdout"
@@ -65,9 +65,9 @@ async def test_output_that_is_missing_is_counted(client: Client) -> None:
 
 @pytest.mark.parametrize("execution", ["own", "foreign", os.urandom(8).hex()])
 async def test_what_is_not_there_is_not_found(
-    product: Product, client: Client, sandbox: str, execution: str
+    product: Product, client: Client, sandbox_id: str, execution: str
 ) -> None:
-    own = (await client.run(sandbox, "echo mine"))["id"]
+    own = (await client.run(sandbox_id, "echo mine"))["id"]
     stranger = (await product.new_project()).client()
     asker, asked, stream = {
         "own": (client, own, "stdin"),
@@ -81,8 +81,8 @@ async def test_what_is_not_there_is_not_found(
     assert "mine" not in answer.text
 
 
-async def test_output_needs_a_key(client: Client, sandbox: str) -> None:
-    execution = (await client.run(sandbox, "echo mine"))["id"]
+async def test_output_needs_a_key(client: Client, sandbox_id: str) -> None:
+    execution = (await client.run(sandbox_id, "echo mine"))["id"]
     answer = await client.http.get(f"{client.address}/executions/{execution}/logs/stdout")
     assert (answer.status_code, code_of(answer)) == (401, "UNAUTHENTICATED")
     assert "mine" not in answer.text
