@@ -51,10 +51,7 @@ def example(name: str) -> str:
     return (EXAMPLES / f"{name}.graphql").read_text()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["create-sandbox", "run", "watch", "sandboxes", "files"],
-)
+@pytest.mark.parametrize("name", ["create-sandbox", "run", "watch", "sandboxes", "files"])
 async def test_every_example_of_the_playground_fits_the_schema(name: str) -> None:
     assert validate(build_schema()._schema, parse(example(name))) == []
 
