@@ -38,9 +38,7 @@ class Example:
 
 def blocks(page: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [
-        Block(found["language"], found["text"], *found.span("text")) for found in _BLOCK.finditer(page)
-    ]
+    return [Block(found["language"], found["text"], *found.span("text")) for found in _BLOCK.finditer(page)]
 
 
 def examples(page: str) -> list[Example]:
