@@ -22,6 +22,7 @@ check: set-up  ## Lint, types, layers, generated files
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m scripts.configuration --check
+	@.venv/bin/python -m scripts.print_schema --check
 
 fmt: set-up  ## Format, and mend what the linter can mend
 	@.venv/bin/python -m ruff check --fix
@@ -31,7 +32,7 @@ bench: set-up  ## Measure, and print the figures
 	@.venv/bin/python -m benchmarks
 
 schema: set-up  ## Write schema/schema.graphql from the code
-	@.venv/bin/python -m schema
+	@.venv/bin/python -m scripts.print_schema
 
 docs: set-up  ## Write the generated pages of docs/
 	@.venv/bin/python -m scripts.configuration
