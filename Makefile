@@ -4,6 +4,14 @@
 .DEFAULT_GOAL := help
 .PHONY: help set-up run test check fmt bench schema docs clean
 
+# npm keeps its cache here, so that it needs no home folder; and Node, which brings a list of certificates of
+# its own, also trusts those of the machine, such as a company's proxy.
+export npm_config_cache ?= $(CURDIR)/.tools/npm
+certificates := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt))
+ifneq ($(certificates),)
+export NODE_EXTRA_CA_CERTS ?= $(certificates)
+endif
+
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
@@ -22,17 +30,17 @@ check: set-up  ## Lint, types, layers, generated files
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/python -m scripts.configuration --check
-	@.venv/bin/python -m scripts.print_schema --check
+	@.venv/bin/python -m scripts.printed_schema --check
 
 fmt: set-up  ## Format, and mend what the linter can mend
 	@.venv/bin/python -m ruff check --fix
 	@.venv/bin/python -m ruff format
 
 bench: set-up  ## Measure, and print the figures
-	@.venv/bin/python -m benchmarks
+	@.venv/bin/python -m benchmarks $(OPTIONS)
 
 schema: set-up  ## Write schema/schema.graphql from the code
-	@.venv/bin/python -m scripts.print_schema
+	@.venv/bin/python -m scripts.printed_schema $(OPTIONS)
 
 docs: set-up  ## Write the generated pages of docs/
 	@.venv/bin/python -m scripts.configuration

@@ -1,1 +1,1 @@
-"""Figures, never assertions: what the product costs against the bare thing under it."""
+"""Figures, never assertions: what the product costs against the bare thing under it. See README.md."""

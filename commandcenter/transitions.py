@@ -34,5 +34,7 @@ async def change_state(
         .where(record.id == record_id, record.status.in_(sources_of(transitions, target)))
         .values(status=target, **values)
         .returning(record),
-        execution_options={"populate_existing": True},
+        # What is returned is what the session holds; to evaluate the condition in Python too costs more
+        # than the statement.
+        execution_options={"populate_existing": True, "synchronize_session": False},
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import structlog
 from structlog.typing import Processor
 
-# Without the values of variables: secrets are among them.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(
+# Local variables hold passwords and keys: a traceback in the log shows the lines and no values.
+_traceback_without_values = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
@@ -36,7 +36,7 @@ def configure_logging(process: str, level: str) -> None:
     rendering: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_people
-        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
+        else [_traceback_without_values, structlog.processors.JSONRenderer()]
     )
 
     def add_process(

@@ -26,13 +26,15 @@ class Screen:
 
     def ready(self, *, address: str, sign_in_link: str, admin_key: Path, logs: Path) -> None:
         """Everything runs: where to go from here."""
+        # Given databases may have had their first start, and key, with another home.
+        key = admin_key if admin_key.exists() else "commandcenter admin create-key makes one"
         self._print(
             f"Ready after {time.monotonic() - self._started:.1f} s.\n"
             "\n"
             f"  Sign in     {sign_in_link}\n"
             "              (signs one browser in, once, within 15 minutes)\n"
             f"  Playground  {address}/graphql\n"
-            f"  API key     {admin_key}\n"
+            f"  API key     {key}\n"
             f"  Logs        {logs}\n"
             "\n"
             "Ctrl-C stops everything.\n"

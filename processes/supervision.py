@@ -69,8 +69,13 @@ class Supervisor:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         for child in reversed(self._children):
-            if await child.stop(self._hurry) is not None:
+            started = time.monotonic()
+            code = await child.stop(self._hurry)
+            if code is not None:
                 self._record(child.plan.name).forget()
+            if code == -child.plan.hurry_signal:
+                seconds = time.monotonic() - started
+                self._say(f"{child.plan.name} did not end within {seconds:.1f} s and was killed")
         for output in self._output:
             output.close()
 

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 from commandcenter.access.bootstrap import bootstrap
 from commandcenter.access.sign_in import administrator_key, create_sign_in_link
@@ -49,8 +48,7 @@ async def _run(settings: Settings, home: Home, screen: Screen) -> int:
         finally:
             starting.cancel()
             stopping.cancel()
-            with suppress(asyncio.CancelledError, StartError):
-                await starting
+            await asyncio.wait([starting])
             await _stop(supervisor, screen)
     return 0
 

@@ -16,6 +16,7 @@ from commandcenter.projects.records import Project
 from commandcenter.sandboxes.queries import find_sandboxes
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
+from resolvers.file_reads import FileReads
 
 Item = TypeVar("Item")
 Find = Callable[[AsyncSession, Scope, Sequence[UUID]], Awaitable[dict[UUID, Item]]]
@@ -33,6 +34,7 @@ class Context:
         self.sandboxes: DataLoader[UUID, Sandbox | None] = self._loader(find_sandboxes)
         self.executions: DataLoader[UUID, Execution | None] = self._loader(find_executions)
         self.projects: DataLoader[UUID, Project | None] = self._loader(find_projects)
+        self.file_reads = FileReads(services)
 
     def _loader(self, find: Find[Item]) -> DataLoader[UUID, Item | None]:
         async def load(ids: list[UUID]) -> list[Item | None]:

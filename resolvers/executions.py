@@ -1,12 +1,10 @@
 """What the execution fields, mutations and subscriptions do."""
 
-from base64 import b64decode
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from strawberry import ID, Parent
 
-from commandcenter.errors import InvalidError
 from commandcenter.executions.control import (
     cancel_execution,
     require_terminal_size,
@@ -22,6 +20,7 @@ from commandcenter.logs.tail import read_tail
 from commandcenter.providers.processes import PtySize
 from commandcenter.sandboxes.records import Sandbox
 from resolvers.connections import ConnectionView, page_request
+from resolvers.content import bytes_of
 from resolvers.context import Info
 from resolvers.ids import global_id, key_of
 from resolvers.outcomes import Outcome, outcome_of
@@ -58,8 +57,7 @@ async def execution_page(
 async def output_tail(root: Any, info: Info, stream: LogStream, last_bytes: int) -> str:
     """`Execution.stdout` and `Execution.stderr`."""
     context = info.context
-    async with context.services.database.transaction(context.scope.project_id) as session:
-        return await read_tail(session, context.scope, root, stream, last_bytes)
+    return await read_tail(context.services.database, context.scope, root, stream, last_bytes)
 
 
 async def execute(info: Info, sandbox: str, request: StartExecution, *, wait: bool) -> Outcome[Execution]:
@@ -115,21 +113,6 @@ async def send(
         return await send_input(info.context.services, info.context.scope, key, data, close=close)
 
     return await outcome_of(work())
-
-
-def bytes_of(text: str | None, base64: str | None) -> bytes:
-    """The bytes that an input gives as `text` or as `base64`; exactly one of the two."""
-    if (text is None) == (base64 is None):
-        raise InvalidError("Give exactly one of text and base64.", ("text",))
-    if text is not None:
-        try:
-            return text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidError("text holds half a character; give base64 for bytes.", ("text",)) from error
-    try:
-        return b64decode(base64 or "", validate=True)
-    except ValueError as error:
-        raise InvalidError("base64 is not valid base64.", ("base64",)) from error
 
 
 async def changes(info: Info, sandbox: str) -> AsyncGenerator[Execution, None]:

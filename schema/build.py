@@ -15,6 +15,7 @@ from resolvers.context import Info
 from schema.arguments import Id, Ids
 from schema.events import EventQueries
 from schema.execution_operations import ExecutionMutations, ExecutionQueries, ExecutionSubscriptions
+from schema.file_operations import FileMutations, FileSubscriptions
 from schema.health import HealthQueries
 from schema.keys import KeyMutations
 from schema.logs import LogSubscriptions
@@ -33,8 +34,8 @@ QUERIES = (
     HealthQueries,
     EventQueries,
 )
-MUTATIONS = (SandboxMutations, ExecutionMutations, ProjectMutations, KeyMutations)
-SUBSCRIPTIONS = (LogSubscriptions, SandboxSubscriptions, ExecutionSubscriptions)
+MUTATIONS = (SandboxMutations, ExecutionMutations, FileMutations, ProjectMutations, KeyMutations)
+SUBSCRIPTIONS = (LogSubscriptions, SandboxSubscriptions, ExecutionSubscriptions, FileSubscriptions)
 
 
 class DuplicateFieldError(Exception):

@@ -7,14 +7,16 @@ import strawberry
 
 from commandcenter.events.queries import EventSelection
 from commandcenter.executions.queries import ExecutionSelection
+from commandcenter.files.queries import Listing
 from commandcenter.sandboxes.records import Sandbox as SandboxRecord
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
-from resolvers import events, executions, logs, sandboxes
+from resolvers import events, executions, files, logs, sandboxes
 from resolvers.context import Info
 from resolvers.ids import key_of
 from schema.arguments import After, Filter, First, Id, Port, Stream
 from schema.enums import describe_enum
 from schema.events import Event
+from schema.files import AfterPath, Depth, FileEntry, Limit, Path
 from schema.logs import LogChunkConnection
 from schema.nodes import Connection, Node
 from schema.projects import Project
@@ -151,6 +153,26 @@ class Sandbox(Node):
         stream: Stream = None,
     ) -> LogChunkConnection:
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))
+
+    @strawberry.field(
+        description="What a directory holds, down to `depth` levels, by path. Relative ones begin at home. "
+        "More than 2,000 entries come in pages: give `limit`, and as `after` the path of the last one before."
+    )
+    async def files(
+        self,
+        info: Info,
+        path: Path = "/home/user",
+        depth: Depth = 1,
+        limit: Limit = None,
+        after: AfterPath = None,
+    ) -> list[FileEntry]:
+        listing = Listing(path=path, depth=depth, limit=limit, after=after)
+        return view(list[FileEntry], await files.files_in(self, info, listing))
+
+    @strawberry.field(description="What is at a path; null where nothing is. A link is shown as a link.")
+    async def file(self, info: Info, path: Path) -> FileEntry | None:
+        found = await files.file_at(self, info, path)
+        return view(FileEntry, found) if found else None
 
     @strawberry.field(description="What happened to it, newest first.")
     async def events(self, info: Info, first: First = None, after: After = None) -> Connection[Event]:

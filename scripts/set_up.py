@@ -90,13 +90,9 @@ def _tool_environment() -> Mapping[str, str]:
     if not (home and os.access(home, os.W_OK | os.X_OK)):
         environment["HOME"] = str(TOOLS / "home")
         (TOOLS / "home").mkdir(exist_ok=True)
-        for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "XDG_CACHE_HOME", "npm_config_cache"):
-            environment.pop(name, None)
-    # The tools bring certificate lists of their own, which do not know a company's proxy.
-    certificates = next((path for path in _CERTIFICATES if os.access(path, os.R_OK)), None)
-    if certificates:
+    # uv brings a list of certificates of its own, which does not know a company's proxy.
+    if any(os.access(path, os.R_OK) for path in _CERTIFICATES):
         environment.setdefault("UV_SYSTEM_CERTS", "1")
-        environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
     return environment
 
 

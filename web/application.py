@@ -12,10 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from commandcenter.settings import get_settings
 from web.assembly import open_parts
+from web.files import receive_file, send_file
 from web.graphql.http import serve_request
 from web.graphql.media_types import wants_page
 from web.graphql.websocket import serve_socket
 from web.health import answer_alive, answer_ready
+from web.logs import send_output
 from web.metrics import show_metrics
 from web.parts import STATE_KEY, Parts, parts_in, parts_of
 from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
@@ -46,6 +48,9 @@ def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts
             Route("/healthz", _alive, methods=["GET"]),
             Route("/readyz", _ready, methods=["GET"]),
             Route("/metrics", show_metrics, methods=["GET"]),
+            Route("/files", receive_file, methods=["PUT"]),
+            Route("/files/{token}", send_file, methods=["GET"]),
+            Route("/executions/{execution_id}/logs/{stream}", send_output, methods=["GET"]),
             Mount(ASSETS_PATH, PlaygroundAssets()),
         ],
     )

@@ -50,6 +50,7 @@ def _parts(settings: Settings, services: Services, live_credentials: LiveCredent
         checks={"database": services.database.ping, "valkey": services.signals.ping},
         metrics=lambda: expose(services),
         is_secure=settings.address.startswith("https://"),
+        services=services,
     )
 
 

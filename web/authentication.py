@@ -9,6 +9,9 @@ from starlette.requests import HTTPConnection
 from commandcenter.access.authentication import authenticate_key, authenticate_session
 from commandcenter.access.scope import Scope
 from commandcenter.database import Database
+from web.graphql.errors import RequestErrorCode
+from web.origin import comes_from_own_page
+from web.refusals import RefusedRequestError
 
 SESSION_COOKIE = "commandcenter_session"
 MAXIMUM_CREDENTIAL_LENGTH = 512
@@ -32,6 +35,34 @@ async def authenticate(database: Database, credential: Credential, address: str 
     if credential.is_session:
         return await authenticate_session(database, credential.secret, address=address)
     return await authenticate_key(database, credential.secret, address=address)
+
+
+async def authenticate_request(database: Database, connection: HTTPConnection) -> tuple[Credential, Scope]:
+    """The credential of a request, and the scope that it stands for.
+
+    `RefusedRequestError` where it has no valid one, or a session's cookie on a request of another page.
+    """
+    credential = credential_of_request(connection)
+    if credential is not None and credential.is_session and not comes_from_own_page(connection):
+        raise RefusedRequestError(
+            "The session cookie counts only for requests of this server's own pages. "
+            "Use an API key: `Authorization: Bearer cc_…`.",
+            status=403,
+            code=RequestErrorCode.FORBIDDEN,
+        )
+    scope = None
+    if credential is not None:
+        scope = await authenticate(database, credential, caller_address(connection))
+    if credential is None or scope is None:
+        raise RefusedRequestError(
+            "This needs a valid API key, as `Authorization: Bearer cc_…` or `X-API-Key: cc_…`."
+            if credential is None
+            else "The key is unknown, expired or revoked, or the session is over.",
+            status=401,
+            code=RequestErrorCode.UNAUTHENTICATED,
+            headers={"WWW-Authenticate": 'Bearer realm="CommandCenter"'},
+        )
+    return credential, scope
 
 
 def credential_of_request(connection: HTTPConnection) -> Credential | None:

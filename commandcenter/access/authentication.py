@@ -1,6 +1,7 @@
 """How a secret becomes a scope: API keys and browser sessions."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,6 +44,16 @@ async def authenticate_key(database: Database, secret: str, *, address: str | No
         key = await session.scalar(
             select(ApiKey).where(ApiKey.secret_hash == token_hash(secret), _valid_key())
         )
+        if key is None:
+            return None
+        await _note_use(session, key)
+        return _scope_of(key, address)
+
+
+async def scope_of_key(database: Database, key_id: UUID, *, address: str | None = None) -> Scope | None:
+    """The scope of a key by its id, for what was signed in its name; None where it is not valid any more."""
+    async with database.system_transaction() as session:
+        key = await session.scalar(select(ApiKey).where(ApiKey.id == key_id, _valid_key()))
         if key is None:
             return None
         await _note_use(session, key)

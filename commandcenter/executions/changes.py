@@ -43,7 +43,8 @@ async def change_execution(
     )
     if target in ENDED:
         await session.execute(
-            update(Sandbox).where(Sandbox.id == execution.sandbox_id).values(last_activity_at=now())
+            update(Sandbox).where(Sandbox.id == execution.sandbox_id).values(last_activity_at=now()),
+            execution_options={"synchronize_session": False},
         )
     return execution
 

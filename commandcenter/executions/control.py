@@ -48,7 +48,7 @@ async def cancel_execution(services: Services, scope: Scope, execution_id: UUID)
         )
     # Not found: it ended by itself meanwhile, and its end is being recorded.
     with contextlib.suppress(ProcessNotFoundError):
-        await cancel(attach(services, sandbox), execution.pid)
+        await cancel(attach(services, sandbox), execution.pid, user=execution.user)
     async with services.database.transaction(scope.project_id) as session:
         return await get_execution(session, scope, execution_id)
 

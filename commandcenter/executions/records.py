@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from commandcenter.database import Record
 from commandcenter.executions.states import ENDED, ExecutionStatus
 from commandcenter.identifiers import new_id
+from commandcenter.logs.records import LogStream
 
 
 class Execution(Record):
@@ -67,6 +68,15 @@ class Execution(Record):
     def has_ended(self) -> bool:
         """Whether nothing more will come."""
         return self.status in ENDED
+
+    def stored_bytes(self, stream: LogStream) -> int:
+        """How much of a stream is stored, in bytes."""
+        return {
+            LogStream.STDOUT: self.stdout_bytes,
+            LogStream.STDERR: self.stderr_bytes,
+            LogStream.PTY: self.terminal_bytes,
+            LogStream.SYSTEM: 0,
+        }[stream]
 
     @property
     def duration_ms(self) -> int | None:

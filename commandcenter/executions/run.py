@@ -1,6 +1,7 @@
 """Reading a running execution to its end: every byte to the recorder, then the end that was seen."""
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
 from commandcenter.errors import DomainError
@@ -24,8 +25,11 @@ _STREAMS = {"stdout": LogStream.STDOUT, "stderr": LogStream.STDERR, "pty": LogSt
 
 async def run_execution(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
-) -> None:
-    """Read a process until its end is seen, or can't be seen any more; record both."""
+) -> Execution | None:
+    """Read a process until its end is seen, or can't be seen any more; record both.
+
+    Returns the ended execution; None where another process of ours owns it now.
+    """
     pending = PendingOutput(
         project_id=execution.project_id,
         sandbox_id=execution.sandbox_id,
@@ -37,13 +41,14 @@ async def run_execution(
             async with process:
                 end = await _read(services, process, pending)
         except OutputInterruptedError as interrupted:
-            await _record_loss(services, scope, execution, pending, interrupted)
-            await _end_unread(services, sandbox, process)
-            return
+            lost = await _record_loss(services, scope, execution, pending, interrupted)
+            await _end_unread(services, sandbox, process, execution.user)
+            return lost
         await services.recorder.drain(pending)
-        await _record_end(services, scope, sandbox, execution, end)
+        return await _record_end(services, scope, sandbox, execution, end)
     except OwnershipLostError:
         _log.info("execution.owned_by_another", execution_id=str(execution.id))
+        return None
 
 
 async def _read(services: Services, process: RunningProcess, pending: PendingOutput) -> Ended:
@@ -58,21 +63,19 @@ async def _read(services: Services, process: RunningProcess, pending: PendingOut
 
 async def _record_end(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, end: Ended
-) -> None:
+) -> Execution | None:
     async with services.database.transaction(scope.project_id) as session:
-        current = await session.get(Execution, execution.id)
-        cancelled = current is not None and current.cancel_requested_at is not None
         ended = await change_execution(
             session,
             scope,
             execution.id,
-            _status(end, cancelled=cancelled),
+            await _status(session, execution, end),
             exit_code=end.exit_code,
             signal=end.signal,
             status_reason=end.error,
         )
     if ended is None:
-        return
+        return None
     announce_execution(services.signals, ended)
     if ended.duration_ms is not None:
         services.measurements.observe_duration(
@@ -81,14 +84,17 @@ async def _record_end(
             provider=sandbox.provider,
             status=ended.status.lower(),
         )
+    return ended
 
 
-def _status(end: Ended, *, cancelled: bool) -> ExecutionStatus:
+async def _status(session: AsyncSession, execution: Execution, end: Ended) -> ExecutionStatus:
     if end.timed_out:
         return ExecutionStatus.TIMED_OUT
     if end.exit_code == 0:
         return ExecutionStatus.SUCCEEDED
-    return ExecutionStatus.CANCELLED if cancelled else ExecutionStatus.FAILED
+    current = await session.get(Execution, execution.id)
+    is_cancelled = current is not None and current.cancel_requested_at is not None
+    return ExecutionStatus.CANCELLED if is_cancelled else ExecutionStatus.FAILED
 
 
 async def _record_loss(
@@ -97,7 +103,7 @@ async def _record_loss(
     execution: Execution,
     pending: PendingOutput,
     interrupted: OutputInterruptedError,
-) -> None:
+) -> Execution | None:
     """Say outright that output may be missing and that the end was not seen."""
     stream = LogStream.PTY if execution.is_terminal else LogStream.STDOUT
     pending.add_gap(stream, interrupted.message)
@@ -113,11 +119,14 @@ async def _record_loss(
         )
     if lost is not None:
         announce_execution(services.signals, lost)
+    return lost
 
 
-async def _end_unread(services: Services, sandbox: Sandbox, process: RunningProcess) -> None:
+async def _end_unread(
+    services: Services, sandbox: Sandbox, process: RunningProcess, user: str | None
+) -> None:
     """A process whose output nobody can read any more must not go on unseen."""
     try:
-        await cancel(attach(services, sandbox), process.pid)
+        await cancel(attach(services, sandbox), process.pid, user=user)
     except DomainError as error:
         _log.info("execution.not_cancelled", pid=process.pid, error=error.message)

@@ -17,7 +17,7 @@ from commandcenter.executions.leases import LEASE
 from commandcenter.executions.records import Execution
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
-from commandcenter.executions.wait import wait_until_ended
+from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
 from commandcenter.identifiers import new_id
 from commandcenter.providers import processes
@@ -63,13 +63,14 @@ async def execute_command(
     scope.require(Role.OPERATOR)
     _require_valid(request)
     execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
+    reading: Reading | None = None
     if sandbox is not None:
         # Shielded: a caller that goes away must not leave a process that nobody reads.
-        execution = await asyncio.shield(
+        execution, reading = await asyncio.shield(
             services.background.start(_start(services, scope, sandbox, execution, request), "start-execution")
         )
     if wait:
-        return await wait_until_ended(services, scope, execution)
+        return await wait_until_ended(services, scope, execution, reading)
     return execution
 
 
@@ -135,7 +136,8 @@ async def _insert(
             Sandbox.termination_requested_at.is_(None),
         )
         .values(execution_count=Sandbox.execution_count + 1, last_activity_at=now())
-        .returning(Sandbox)
+        .returning(Sandbox),
+        execution_options={"synchronize_session": False},
     )
     if sandbox is None:
         raise SandboxStateError(await get_sandbox(session, scope, sandbox_id), SandboxStatus.RUNNING)
@@ -170,7 +172,7 @@ async def _insert(
 
 async def _start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, request: StartExecution
-) -> Execution:
+) -> tuple[Execution, Reading]:
     """Start the process, and begin to read it."""
     try:
         process = await processes.start(
@@ -192,8 +194,9 @@ async def _start(
 
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
-) -> Execution:
-    async with services.database.transaction(scope.project_id) as session:
+) -> tuple[Execution, Reading]:
+    # The intent is on disk, and the end will be: between the two nothing has to wait for it.
+    async with services.database.transaction(scope.project_id, wait_for_disk=False) as session:
         started = await change_execution(
             session,
             scope,
@@ -204,13 +207,13 @@ async def _record_start(
             lease_until=now() + LEASE,
         )
     # Read also what is not ours to record any more: the process must not be left waiting for a reader.
-    services.background.start(
+    reading = services.background.start(
         run_execution(services, scope, sandbox, started or execution, process), "run-execution"
     )
     if started is None:
-        return execution
+        return execution, reading
     announce_execution(services.signals, started)
-    return started
+    return started, reading
 
 
 async def _record_failure(services: Services, scope: Scope, execution: Execution, error: DomainError) -> None:

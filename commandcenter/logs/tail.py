@@ -1,9 +1,9 @@
 """The end of a stream that is stored."""
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
+from commandcenter.database import Database
 from commandcenter.errors import InvalidError
 from commandcenter.executions.records import Execution
 from commandcenter.logs.records import LogChunkRecord, LogStream
@@ -13,11 +13,13 @@ _ROWS_AT_ONCE = 16
 
 
 async def read_tail(
-    session: AsyncSession, scope: Scope, execution: Execution, stream: LogStream, last_bytes: int
+    database: Database, scope: Scope, execution: Execution, stream: LogStream, last_bytes: int
 ) -> str:
     """The last bytes of a stream, as text, not beginning within a character."""
     if not 1 <= last_bytes <= LARGEST_TAIL_BYTES:
         raise InvalidError(f"lastBytes must be between 1 and {LARGEST_TAIL_BYTES}.", ("lastBytes",))
+    if execution.stored_bytes(stream) == 0:
+        return ""
     newest_first = (
         select(LogChunkRecord.data)
         .where(
@@ -30,13 +32,14 @@ async def read_tail(
     )
     parts: list[bytes] = []
     missing = last_bytes
-    rows = await session.stream_scalars(newest_first)
-    async for data in rows:
-        parts.append(data)
-        missing -= len(data)
-        if missing <= 0:
-            break
-    await rows.close()
+    async with database.transaction(scope.project_id) as session:
+        rows = await session.stream_scalars(newest_first)
+        async for data in rows:
+            parts.append(data)
+            missing -= len(data)
+            if missing <= 0:
+                break
+        await rows.close()
     tail = b"".join(reversed(parts))
     return _from_character_border(tail[-last_bytes:], is_cut=missing < 0).decode("utf-8", errors="replace")
 

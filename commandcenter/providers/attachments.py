@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import httpx
-from connectrpc.codec import proto_binary_codec
+from connectrpc.codec import Codec, proto_binary_codec
 from connectrpc.errors import ConnectError
 from e2b.api.client_async import get_envd_api, get_pyqwest_transport
 from e2b.connection_config import ConnectionConfig
@@ -36,8 +36,9 @@ SandboxState = Literal["running", "paused"]
 
 # How often the provider is asked to send a sign of life on a silent stream.
 KEEPALIVE_SECONDS = 50
-# One message holds at most a listing or some kilobytes of output; more is not taken into memory.
-_MESSAGE_BYTES = 64 * 1024 * 1024
+# A message holds some kilobytes of output, or a listing. One of this size takes about 0.2 s to read, in which
+# the process does nothing else.
+_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,9 @@ class Attachment:
     @cached_property
     def processes(self) -> ProcessClient:
         """The SDK's generated client of the process service."""
-        # The SDK speaks JSON to E2B. Our runtime also takes protobuf, which needs no base64.
-        codec = proto_binary_codec() if self._account.kind == "local" else ENVD_JSON_CODEC
         return ProcessClient(
             self._url,
-            codec=codec,
+            codec=self._codec,
             interceptors=build_interceptors(self._config, self._url),
             http_client=self._http_client,
             send_compression=None,
@@ -124,7 +123,7 @@ class Attachment:
         """The SDK's generated client of the file service."""
         return FilesystemClient(
             self._url,
-            codec=ENVD_JSON_CODEC,
+            codec=self._codec,
             interceptors=build_interceptors(self._config, self._url),
             http_client=self._http_client,
             send_compression=None,
@@ -136,6 +135,11 @@ class Attachment:
     def transfers(self) -> httpx.AsyncClient:
         """The SDK's client for uploads and downloads, over HTTP/1.1 as the SDK requires of downloads."""
         return get_envd_api(self._config, self._url, http_version=ENVD_API_FILE_DOWNLOAD_HTTP_VERSION)
+
+    @property
+    def _codec(self) -> Codec[Any, Any]:
+        # The SDK speaks JSON to E2B. Our runtime also takes protobuf: smaller, and faster to read.
+        return proto_binary_codec() if self._account.kind == "local" else ENVD_JSON_CODEC
 
     @property
     def _http_client(self) -> Client:

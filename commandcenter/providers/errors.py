@@ -51,6 +51,12 @@ class ProviderRefusedError(DomainError):
     code = ErrorCode.INVALID
 
 
+class AnswerTooLargeError(DomainError):
+    """The provider's answer is larger than one message may be."""
+
+    code = ErrorCode.INVALID
+
+
 class TemplateNotFoundError(DomainError):
     """The provider has no such template."""
 
@@ -119,6 +125,10 @@ class NotAFileError(SandboxFileError):
 
 class NotADirectoryInSandboxError(SandboxFileError):
     """The path leads to something else, and a directory is needed."""
+
+
+class FileRefusedError(SandboxFileError):
+    """The file system refused for another reason; the message holds its words."""
 
 
 class FileAccessDeniedError(SandboxFileError):

@@ -5,29 +5,35 @@ Paths are resolved inside the sandbox; a relative one and `~` begin at the user'
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from enum import StrEnum
 
 from e2b.envd.filesystem import filesystem_pb
 from e2b.envd.utils import timeout_to_ms
 
 from commandcenter.providers.attachments import Attachment
+from commandcenter.providers.errors import ProviderRefusedError
 from commandcenter.providers.mapping import Subject
 
-FileKind = Literal["file", "directory", "symlink", "other"]
 
-_KINDS: dict[filesystem_pb.FileType, FileKind] = {
-    filesystem_pb.FileType.FILE: "file",
-    filesystem_pb.FileType.DIRECTORY: "directory",
-    filesystem_pb.FileType.SYMLINK: "symlink",
+class FileKind(StrEnum):
+    """What an entry of a file system is. A link is a SYMLINK, whatever it leads to."""
+
+    FILE = "FILE"
+    DIRECTORY = "DIRECTORY"
+    SYMLINK = "SYMLINK"
+    OTHER = "OTHER"
+
+
+_KINDS = {
+    filesystem_pb.FileType.FILE: FileKind.FILE,
+    filesystem_pb.FileType.DIRECTORY: FileKind.DIRECTORY,
+    filesystem_pb.FileType.SYMLINK: FileKind.SYMLINK,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """Something in a sandbox's file system. `size` in bytes, `mode` the permission bits.
-
-    `kind` is "symlink" for any link, whatever it leads to.
-    """
+    """Something in a sandbox's file system. `size` in bytes, `mode` the permission bits."""
 
     name: str
     path: str
@@ -36,7 +42,7 @@ class FileEntry:
     mode: int
     owner: str
     group: str
-    modified_at: datetime | None
+    modified_at: datetime
     symlink_target: str | None
 
 
@@ -101,15 +107,26 @@ async def remove(attachment: Attachment, path: str, *, user: str | None = None) 
 def file_entry(entry: filesystem_pb.EntryInfo | None) -> FileEntry:
     """The entry that the file service describes."""
     entry = entry or filesystem_pb.EntryInfo()
-    modified = entry.modified_time
     return FileEntry(
         name=entry.name,
         path=entry.path,
-        kind="symlink" if entry.is_symlink else _KINDS.get(entry.type, "other"),
+        kind=FileKind.SYMLINK if entry.is_symlink else _KINDS.get(entry.type, FileKind.OTHER),
         size=entry.size,
         mode=entry.mode,
         owner=entry.owner,
         group=entry.group,
-        modified_at=modified.to_datetime().astimezone(UTC) if modified is not None else None,
+        modified_at=_modified_at(entry),
         symlink_target=entry.symlink_target if entry.has_field("symlink_target") else None,
     )
+
+
+def _modified_at(entry: filesystem_pb.EntryInfo) -> datetime:
+    if entry.modified_time is None:
+        raise ProviderRefusedError(
+            "The sandbox's agent does not tell when a file was modified: it is too old, rebuild its template."
+        )
+    try:
+        return entry.modified_time.to_datetime().astimezone(UTC)
+    except OverflowError:
+        # A program in the sandbox may set any time; this one rounds up beyond the year 9999.
+        return datetime.max.replace(tzinfo=UTC)

@@ -31,9 +31,11 @@ from e2b.exceptions import (
 from commandcenter.errors import DomainError
 from commandcenter.providers.answers import answer_behind
 from commandcenter.providers.errors import (
+    AnswerTooLargeError,
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
+    FileRefusedError,
     NoSpaceInSandboxError,
     NotADirectoryInSandboxError,
     NotAFileError,
@@ -78,6 +80,14 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("not enough disk space", NoSpaceInSandboxError),
 )
 
+_FILE_CODES: dict[Code, Callable[[str], DomainError]] = {
+    Code.PERMISSION_DENIED: FileAccessDeniedError,
+    Code.INVALID_ARGUMENT: FileRefusedError,
+    Code.FAILED_PRECONDITION: FileRefusedError,
+}
+
+# connectrpc's own words, where a message is larger than the client takes.
+_TOO_LARGE = "message is larger than"
 # What envd says of a process that it does not start, and the field at fault.
 _PROCESS_WORDS = (("cwd '", "cwd"), ("invalid username", "user"))
 
@@ -174,14 +184,18 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
             return FileExistsInSandboxError(words)
         case Code.DEADLINE_EXCEEDED:
             return timed_out(provider, words)
+        case Code.RESOURCE_EXHAUSTED if _TOO_LARGE in words:
+            return AnswerTooLargeError(
+                "The answer is too large. Ask for less, such as a smaller depth or a directory below."
+            )
         case Code.RESOURCE_EXHAUSTED:
             return rate_limited(provider, words)
         case Code.UNAVAILABLE | Code.CANCELED | Code.ABORTED:
             return unavailable(provider, words)
     if subject is Subject.FILE and (found := file_error(words)):
         return found
-    if error.code is Code.PERMISSION_DENIED and subject is Subject.FILE:
-        return FileAccessDeniedError(words)
+    if subject is Subject.FILE and error.code in _FILE_CODES:
+        return _FILE_CODES[error.code](words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
     return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -15,14 +16,23 @@ from protobuf import Oneof
 from commandcenter.providers.attachments import KEEPALIVE_SECONDS, Attachment
 from commandcenter.providers.mapping import Subject, raise_if_cancelled
 
-ChangeKind = Literal["created", "written", "removed", "renamed", "mode_changed"]
 
-_KINDS: dict[filesystem_pb.EventType, ChangeKind] = {
-    filesystem_pb.EventType.CREATE: "created",
-    filesystem_pb.EventType.WRITE: "written",
-    filesystem_pb.EventType.REMOVE: "removed",
-    filesystem_pb.EventType.RENAME: "renamed",
-    filesystem_pb.EventType.CHMOD: "mode_changed",
+class FileEventKind(StrEnum):
+    """What happened to an entry. RENAMED: it went from this name; its new one is CREATED."""
+
+    CREATED = "CREATED"
+    WRITTEN = "WRITTEN"
+    REMOVED = "REMOVED"
+    RENAMED = "RENAMED"
+    MODE_CHANGED = "MODE_CHANGED"
+
+
+_KINDS = {
+    filesystem_pb.EventType.CREATE: FileEventKind.CREATED,
+    filesystem_pb.EventType.WRITE: FileEventKind.WRITTEN,
+    filesystem_pb.EventType.REMOVE: FileEventKind.REMOVED,
+    filesystem_pb.EventType.RENAME: FileEventKind.RENAMED,
+    filesystem_pb.EventType.CHMOD: FileEventKind.MODE_CHANGED,
 }
 
 
@@ -30,7 +40,7 @@ _KINDS: dict[filesystem_pb.EventType, ChangeKind] = {
 class FileChange:
     """Something that happened to an entry; `name` is its path within the watched directory."""
 
-    kind: ChangeKind
+    kind: FileEventKind
     name: str
 
 

@@ -19,8 +19,8 @@ COMPRESSED = 0x01
 
 Code = Literal[
     "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists",
-    "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "unimplemented", "internal",
-    "unavailable", "unauthenticated",
+    "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range",
+    "unimplemented", "internal", "unavailable", "unauthenticated",
 ]  # fmt: skip
 STATUS_BY_CODE: dict[Code, int] = {
     "canceled": 499,
@@ -33,6 +33,7 @@ STATUS_BY_CODE: dict[Code, int] = {
     "resource_exhausted": HTTPStatus.TOO_MANY_REQUESTS,
     "failed_precondition": HTTPStatus.BAD_REQUEST,
     "aborted": HTTPStatus.CONFLICT,
+    "out_of_range": HTTPStatus.BAD_REQUEST,
     "unimplemented": HTTPStatus.NOT_IMPLEMENTED,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -154,6 +155,10 @@ class Call:
     async def answer(self, message: Message) -> None:
         """Send the one answer of a unary call."""
         await self._respond(HTTPStatus.OK, self.content_type, self.encode(message))
+
+    async def answer_encoded(self, message: bytes) -> None:
+        """Send the one answer of a unary call, already written as the caller reads it."""
+        await self._respond(HTTPStatus.OK, self.content_type, message)
 
     async def refuse(self, error: ConnectError) -> None:
         """Send the error of a unary call."""

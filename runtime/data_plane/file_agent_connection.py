@@ -18,6 +18,7 @@ from runtime.inside.framing import MAX_MESSAGE_BYTES, MalformedMessageError, pac
 QUICK_SECONDS = 30.0
 LONG_SECONDS = 600.0
 MAX_REQUESTS = 96
+MAX_WATCHES = 64
 MESSAGES_PER_TURN = 64
 MAX_ERROR_CHARACTERS = 8_192
 
@@ -100,6 +101,9 @@ class FileAgentConnection:
         """
         if self.closed:
             raise FileAgentGoneError
+        if listener is not None and len(self._listeners) >= MAX_WATCHES:
+            message = f"a sandbox has at most {MAX_WATCHES} watchers at once"
+            raise FileOperationError("resource_exhausted", message)
         if len(self._waiting) >= MAX_REQUESTS:
             raise FileOperationError("resource_exhausted", "too many file operations at once in this sandbox")
         self._count += 1

@@ -17,6 +17,7 @@ from runtime.host.sandbox import Sandbox
 PROGRAM = "/run/runtime/file_agent.pyc"
 IDLE_SECONDS = 60.0
 OPERATIONS_AT_ONCE = 64
+LISTINGS_AT_ONCE = 2
 TURN_SECONDS = 60.0
 
 
@@ -42,6 +43,10 @@ class FileAgents:
         finally:
             files.give_turn()
 
+    def listing_turn(self, sandbox: Sandbox) -> asyncio.Semaphore:
+        """Lists are long: few of a sandbox are made at once, so that many can't fill our memory."""
+        return self._of(sandbox).listings
+
     def watches_of(self, sandbox: Sandbox) -> PolledWatches:
         """The watches of a sandbox whose events are asked for."""
         return self._of(sandbox).watches
@@ -57,6 +62,7 @@ class _SandboxFiles:
         self.watches = PolledWatches()
         self._starting = asyncio.Lock()
         self._connection: FileAgentConnection | None = None
+        self.listings = asyncio.Semaphore(LISTINGS_AT_ONCE)
         self._turns = asyncio.Semaphore(OPERATIONS_AT_ONCE)
 
     async def take_turn(self) -> None:

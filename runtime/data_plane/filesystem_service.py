@@ -66,9 +66,9 @@ class FilesystemService:
         """What a directory holds, to a depth; 0 stands for 1."""
         request = await call.read_unary(pb.ListDirRequest)
         depth = min(request.depth or 1, MAX_DEPTH)
-        async with self._agents.turn(sandbox) as agent:
-            entries = await list_directory(agent, path_bytes(request.path), depth)
-        await call.answer(pb.ListDirResponse(entries=entries))
+        async with self._agents.turn(sandbox) as agent, self._agents.listing_turn(sandbox):
+            answer = await list_directory(agent, call, path_bytes(request.path), depth)
+            await call.answer_encoded(answer)
 
     async def remove(self, call: Call, sandbox: Sandbox) -> None:
         """Remove a file or a tree; what is not there is no error."""

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from e2b.envd.process import process_pb as pb
 from starlette.types import Receive, Scope, Send
 
-from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
+from runtime.data_plane.connect_protocol import Call, ConnectError
 from runtime.data_plane.process_stream import stream_events
-from runtime.data_plane.routing import sandbox_of
+from runtime.data_plane.routing import answer_json, not_found, sandbox_of
 from runtime.data_plane.users import require_user, resolve
 from runtime.host.attachment import Attachment
 from runtime.host.bubblewrap import HOME
@@ -19,6 +19,7 @@ from runtime.host.process import STREAM_NAMES, InputClosedError, Process, Proces
 from runtime.host.sandbox import Sandbox
 
 PREFIX = "/process.Process/"
+OUTPUT_FROM = b"runtime-output-from"
 SIGNALS = {pb.Signal.SIGTERM: signal.SIGTERM, pb.Signal.SIGKILL: signal.SIGKILL}
 
 Method = Callable[["ProcessService", Call, Sandbox], Awaitable[None]]
@@ -42,10 +43,8 @@ class ProcessService:
                 await call.end_stream(error)
             else:
                 await call.refuse(error)
-        except InputClosedError as error:
-            await call.refuse(ConnectError("internal", f"error writing to process: {error}"))
-        except SandboxGoneError as error:
-            raise StreamAbortedError(str(error)) from error
+        except SandboxGoneError:
+            await answer_json(send, 502, not_found(sandbox_of(scope).id))
 
     async def start(self, call: Call, sandbox: Sandbox) -> None:
         """Start a process and stream its events. It lives on when the client goes away."""
@@ -55,10 +54,13 @@ class ProcessService:
         await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
-        """Stream the events of a process that runs, from now on; of one that just ended, its end."""
+        """Stream the events of a process that runs, from now on; of one that just ended, its end.
+
+        With the header `Runtime-Output-From`, beside E2B's protocol, output is given again from offsets.
+        """
         request = await call.read_first(pb.ConnectRequest)
         process = _find(sandbox, request.process, ended_too=True)
-        attachment = process.attach()
+        attachment = process.attach(_offsets(call, process))
         timer = (
             asyncio.get_running_loop().call_later(call.timeout, attachment.expire) if call.timeout else None
         )
@@ -126,7 +128,10 @@ class ProcessService:
         request = await call.read_unary(pb.UpdateRequest)
         process = _find(sandbox, request.process)
         if request.pty is not None and request.pty.size is not None:
-            process.resize(*_size(request.pty))
+            try:
+                process.resize(*_size(request.pty))
+            except InputClosedError as error:
+                raise ConnectError("internal", str(error)) from error
         await call.answer(pb.UpdateResponse())
 
 
@@ -186,7 +191,9 @@ def _find(sandbox: Sandbox, selector: pb.ProcessSelector | None, *, ended_too: b
     if chosen.field == "pid":
         process = sandbox.processes.get(chosen.value)
         if process is None and ended_too:
-            process = next((each for each in sandbox.ended_processes if each.pid == chosen.value), None)
+            process = next(
+                (each for each in reversed(sandbox.ended_processes) if each.pid == chosen.value), None
+            )
     else:
         candidates = [*sandbox.processes.values(), *(sandbox.ended_processes if ended_too else ())]
         process = next((each for each in candidates if each.request.tag == chosen.value), None)
@@ -206,11 +213,33 @@ def _info(process: Process) -> pb.ProcessInfo:
     return info
 
 
+def _offsets(call: Call, process: Process) -> dict[str, int]:
+    """From where to give output again, as `Runtime-Output-From: stdout=1200,stderr=0` asks."""
+    offsets = {}
+    for part in call.headers.get(OUTPUT_FROM, b"").decode("latin-1").split(","):
+        name, _, number = part.strip().partition("=")
+        if not name:
+            continue
+        stream = next((each for each in process.streams if each.name == name), None)
+        if stream is None or not number.isdigit() or len(number) > 18:
+            raise ConnectError(
+                "invalid_argument", f"Runtime-Output-From: '{part}' is no offset of this process"
+            )
+        if not stream.ring.start <= int(number) <= stream.ring.end:
+            kept = f"{stream.ring.start} to {stream.ring.end}"
+            raise ConnectError("out_of_range", f"{name} is kept from {kept}; {number} is not there")
+        offsets[name] = int(number)
+    return offsets
+
+
 async def _write(process: Process, given: pb.ProcessInput | None) -> None:
     chosen = given.input if given is not None else None
     if chosen is None:
         raise ConnectError("invalid_argument", "the request holds no input")
-    await process.write(chosen.value, terminal=chosen.field == "pty")
+    try:
+        await process.write(chosen.value, terminal=chosen.field == "pty")
+    except InputClosedError as error:
+        raise ConnectError("internal", f"error writing to {chosen.field}: {error}") from error
 
 
 def _size(terminal: pb.PTY) -> tuple[int, int]:

@@ -43,7 +43,7 @@ class Pid1:
                 return
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], START_SECONDS)
+            _becomes_readable(handle, START_SECONDS)
         finally:
             os.close(handle)
 
@@ -188,12 +188,19 @@ class _short_name:  # noqa: N801
         os.close(self.folder)
 
 
+def _becomes_readable(descriptor: int, seconds: float) -> bool:
+    """Wait for it. `select.select` would refuse numbers above 1023, which a busy host has."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
 def _child_pid(told: int) -> int | None:
     """Pid 1 as bubblewrap tells it, or None where it ended before."""
     text = b""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if select.select([told], [], [], 1)[0]:
+        if _becomes_readable(told, 1):
             part = os.read(told, 4096)
             if not part:
                 break

@@ -83,11 +83,6 @@ class Sandbox:
         )
         return key, pid
 
-    async def open(self, path: str, flags: int, mode: int = 0o644) -> int:
-        """Open a path inside, in the sandbox's own view; the descriptor is non-blocking, and the caller's."""
-        answer = await self._supervisor.request("open", path, flags, mode)
-        return answer.only_descriptor()
-
     async def dial(self, port: int) -> socket.socket:
         """A connection to a server inside; `ConnectionRefusedError` where none listens."""
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -112,7 +107,10 @@ class Sandbox:
         for row in answer.fields:
             key, pid, status = row.decode(errors="replace").split(" ")
             kept = (await self._supervisor.request("kept", key)).descriptors
-            if not kept:  # a program of the runtime's own, which ended with it
+            if not kept:  # a program of the earlier runtime's own, which ends with it
+                self._own_programs.add(key)
+                if status != "-":
+                    self._exited(key, int(status))
                 continue
             process = take_up(key, kept, self._policy)
             self._by_key[key] = process
@@ -129,8 +127,9 @@ class Sandbox:
 
     async def close_input(self, process: Process) -> None:
         """Let a process read the end of its input."""
-        if process.input is not None:
-            process.close_input()
+        process.close_input()
+        if process.input_kept:
+            process.input_kept = False
             await self._supervisor.request("release", process.key, INPUT_PLACE)
 
     async def pause(self) -> None:
@@ -251,7 +250,8 @@ class Sandbox:
         if len(self.ended_processes) > ENDED_KEPT:
             self._drop_ended(self.ended_processes[0])
         asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
-        self._forget(process.key)
+        if process.input_kept:
+            background.add(self._release_input(process))
 
     def _drop_ended(self, process: Process) -> None:
         if process not in self.ended_processes:
@@ -261,10 +261,15 @@ class Sandbox:
             return
         self.ended_processes.remove(process)
         process.close()
+        self._forget(process.key)
 
     def _forget(self, key: str) -> None:
         if not self.ended.is_set():
             background.add(self._forget_in_supervisor(key))
+
+    async def _release_input(self, process: Process) -> None:
+        with suppress(SandboxGoneError):
+            await self.close_input(process)
 
     async def _forget_in_supervisor(self, key: str) -> None:
         with suppress(SandboxGoneError):

@@ -18,6 +18,7 @@ from runtime.host.errors import MachineUnfitError
 from runtime.host.layout import Layout, open_to_others
 
 COPIES_PREFIX = "copies-"
+HOST_PYTHON = Path("/usr/bin/python3")
 OLDEST_PYTHON = (3, 9)
 INSIDE = Path(__file__).parent.parent / "inside"
 
@@ -104,7 +105,7 @@ def _stage_inside(programs: Path, python_root: Path | None) -> Path:
     """Compile the programs for inside with the interpreter that will run them."""
     target = programs / "inside"
     target.mkdir()
-    host_python = "/usr/bin/python3" if python_root is None else str(python_root / "bin" / "python3")
+    host_python = str(HOST_PYTHON) if python_root is None else str(python_root / "bin" / "python3")
     compile_all = (
         "import py_compile, pathlib, sys\n"
         "for source in pathlib.Path(sys.argv[1]).glob('*.py'):\n"
@@ -140,9 +141,8 @@ def _stage_etc(programs: Path) -> Path:
 
 def _find_python(layout: Layout) -> tuple[str, Path | None]:
     """The interpreter for inside: the host's own, or our own base Python, copied where it is closed."""
-    host_python = Path("/usr/bin/python3")
-    if host_python.exists() and _version_of(host_python) >= OLDEST_PYTHON:
-        return str(host_python.resolve()), None
+    if HOST_PYTHON.exists() and _version_of(HOST_PYTHON) >= OLDEST_PYTHON:
+        return str(HOST_PYTHON.resolve()), None
     root = Path(sys.base_prefix)
     if not (root / "bin" / "python3").exists():
         raise MachineUnfitError(

@@ -34,11 +34,13 @@ class Store:
     def make(self, record: SandboxRecord) -> None:
         """The folder of a new sandbox, with its home."""
         folder = self.folder(record.id)
-        folder.mkdir(mode=0o711)
+        folder.mkdir(mode=0o710)
         home = self.home(record.id)
         home.mkdir(mode=0o755)
         if record.user_id is not None:
             os.chown(home, record.user_id, record.user_id)
+            # No other user of the machine passes through, not even one who knows the id.
+            os.chown(folder, 0, record.user_id)
         self.save(record)
 
     def save(self, record: SandboxRecord) -> None:

@@ -115,7 +115,7 @@ class Supervisor:
         try:
             answer, passed = self.answer(verb, request, fields[2:], descriptors)
             connection.send([b"ok", request, *answer], passed)
-            if verb in (b"dial", b"open"):
+            if verb == b"dial":
                 close_all(passed)
         except Exception as error:  # whatever a message asks, pid 1 must live on
             number = getattr(error, "errno", None) or 0
@@ -138,10 +138,6 @@ class Supervisor:
             continue_everything(self.stopped_before)
         elif verb == b"dial":
             return [], [dial(int(fields[0]), int(fields[1]))]
-        elif verb == b"open":
-            # Without O_NONBLOCK a pipe that nobody writes to would hold up pid 1.
-            flags = int(fields[1]) | posix.O_CLOEXEC | posix.O_NOCTTY | posix.O_NONBLOCK
-            return [], [posix.open(fields[0], flags, int(fields[2]))]
         elif verb == b"kept":
             return [], self.kept.get(fields[0], [])
         elif verb == b"release":

@@ -159,9 +159,10 @@ async def test_children_stop_in_the_opposite_order_of_their_start(tmp_path: Path
 async def test_a_child_that_will_not_stop_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = IGNORES_TERM + announces(file) + WAITS
-    async with supervisor(tmp_path) as (supervised, _):
+    async with supervisor(tmp_path) as (supervised, said):
         await supervised.start(plan("deaf", code, ready=lambda: announced(file) > 0, grace_seconds=0.2))
     assert not is_running(announced(file))
+    assert said.lines == ["deaf did not end within 0.2 s and was killed"]
 
 
 async def test_a_second_ctrl_c_does_not_wait_for_the_grace(tmp_path: Path) -> None:

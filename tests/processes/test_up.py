@@ -25,6 +25,9 @@ from processes.ports import require_free
 from tests.fixtures.installation import Installation, installation, up_plan
 from tests.fixtures.users import ORDINARY_USER, needs_root_in_an_open_folder
 
+# Several starts of everything, on a machine that may be busy with other tests.
+pytestmark = pytest.mark.timeout(240)
+
 PROCESSES = ("postgresql", "valkey", "runtime", "worker", "web")
 
 
@@ -134,6 +137,7 @@ async def test_ctrl_c_leaves_nothing_behind_and_the_next_start_goes_on_with_the_
         projects = await stored_projects(EmbeddedPostgresql(open_home(home)))
         assert await running.stop() == 0
         assert "stopped in" in running.said
+        assert "was killed" not in running.said
     assert traces_of(home) == []
     async with installation(home) as running:
         assert running.admin_key == key

@@ -18,9 +18,9 @@ from commandcenter.providers.errors import (
     ProviderRefusedError,
     SandboxFileError,
 )
-from commandcenter.providers.files import list_directory, make_directory, move, remove, stat
+from commandcenter.providers.files import FileKind, list_directory, make_directory, move, remove, stat
 from commandcenter.providers.transfers import read, write
-from commandcenter.providers.watching import FileChange, watch
+from commandcenter.providers.watching import FileChange, FileEventKind, watch
 
 
 @pytest_asyncio.fixture
@@ -39,7 +39,7 @@ async def content(sandbox: Attachment, path: str, start: int = 0, end: int | Non
 async def test_any_bytes_are_read_as_they_were_written(sandbox: Attachment, folder: str) -> None:
     data = bytes(range(256)) * 100
     entry = await write(sandbox, f"{folder}/deep/er/file.bin", data)
-    assert (entry.name, entry.kind, entry.size) == ("file.bin", "file", len(data))
+    assert (entry.name, entry.kind, entry.size) == ("file.bin", FileKind.FILE, len(data))
     assert entry.owner == "user"
     assert entry.modified_at is not None
     assert await content(sandbox, f"{folder}/deep/er/file.bin") == data
@@ -123,7 +123,7 @@ async def test_a_listing_goes_as_deep_as_asked(sandbox: Attachment, folder: str)
         entry.path.removeprefix(folder): entry.kind
         for entry in await list_directory(sandbox, folder, depth=3)
     }
-    assert paths == {"/a": "directory", "/a/b": "directory", "/a/b/c": "file"}
+    assert paths == {"/a": FileKind.DIRECTORY, "/a/b": FileKind.DIRECTORY, "/a/b/c": FileKind.FILE}
 
 
 async def test_odd_names_are_names(sandbox: Attachment, folder: str) -> None:
@@ -175,7 +175,7 @@ async def test_what_a_file_system_refuses_is_a_typed_error(
 async def test_changes_are_seen_as_they_happen(sandbox: Attachment, folder: str) -> None:
     async with await watch(sandbox, folder, recursive=True) as changes, asyncio.timeout(5):
         await make_directory(sandbox, f"{folder}/sub")
-        assert await anext(changes) == FileChange("created", "sub")
+        assert await anext(changes) == FileChange(FileEventKind.CREATED, "sub")
         await remove(sandbox, f"{folder}/sub")
-        while (await anext(changes)).kind != "removed":
+        while (await anext(changes)).kind is not FileEventKind.REMOVED:
             pass

@@ -5,9 +5,11 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from runtime.data_plane.connect_protocol import Call
 from runtime.data_plane.entries import entry_of
 from runtime.data_plane.file_agent_connection import MAX_REQUESTS, FileAgentConnection, number_in
 from runtime.data_plane.file_errors import FileAgentGoneError, FileOperationError
@@ -169,10 +171,20 @@ def test_any_time_is_told_as_some_time(modified: bytes) -> None:
     assert entry_of(pack(*GOOD[:8], modified, *GOOD[9:])).modified_time is not None
 
 
+def json_call() -> Call:
+    """A call that is answered in JSON, without anybody to answer."""
+    scope = {"headers": [(b"content-type", b"application/json")]}
+    return Call.of(scope, unconnected, unconnected)
+
+
+async def unconnected(*_: Any) -> Any:
+    raise AssertionError("nothing is sent or received here")
+
+
 @pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x05abc", pack(b"no entry")])
 async def test_a_broken_list_is_refused(pair: Pair, sent: bytes) -> None:
     connection, liar = pair
-    listing = asyncio.create_task(list_directory(connection, b"/", 1))
+    listing = asyncio.create_task(list_directory(connection, json_call(), b"/", 1))
     (number, *_), pipe = await liar.request()
     assert pipe is not None
     os.write(pipe, sent)

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from e2b import AsyncSandbox
-from e2b.exceptions import NotEnoughSpaceException
+from e2b.envd.filesystem import filesystem_pb as pb
+from e2b.exceptions import InvalidArgumentException, NotEnoughSpaceException
 
 from tests.runtime.downloading import exhausted
 
@@ -250,3 +251,30 @@ async def test_methods_and_paths_that_are_not_there_are_refused(
     assert (await http.get("/files/other", headers=address)).status_code == 405
     unknown = await http.post("/filesystem.Filesystem/Format", headers=address, json={})
     assert unknown.json()["code"] == "unimplemented"
+
+
+async def test_a_list_is_the_same_in_both_of_the_protocols_forms(
+    box: AsyncSandbox, http: httpx.AsyncClient, address: dict[str, str]
+) -> None:
+    await box.files.write_files([{"path": f"forms/{n}-{'long' * n}", "data": "x" * n} for n in range(50)])
+    request = pb.ListDirRequest(path="forms")
+    in_json = await http.post(
+        "/filesystem.Filesystem/ListDir",
+        headers=address | {"Content-Type": "application/json"},
+        content=request.to_json(),
+    )
+    binary = await http.post(
+        "/filesystem.Filesystem/ListDir",
+        headers=address | {"Content-Type": "application/proto"},
+        content=request.to_binary(),
+    )
+    answer = pb.ListDirResponse.from_binary(binary.content)
+    assert len(answer.entries) == 50
+    assert pb.ListDirResponse.from_json(in_json.content) == answer
+
+
+async def test_more_entries_than_one_list_holds_are_refused(box: AsyncSandbox) -> None:
+    await box.commands.run("mkdir crowd && cd crowd && seq 100001 | xargs touch", timeout=50)
+    with pytest.raises(InvalidArgumentException, match="too many entries at /home/user/crowd"):
+        await box.files.list("crowd")
+    await box.files.remove("crowd")

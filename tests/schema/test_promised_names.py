@@ -18,7 +18,7 @@ from graphql.language import (
     TypeDefinitionNode,
 )
 
-from scripts.print_schema import printed_schema
+from scripts.printed_schema import printed_schema
 
 WITH_FIELDS = (ObjectTypeDefinitionNode, InputObjectTypeDefinitionNode, InterfaceTypeDefinitionNode)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.users import needs_root_in_an_open_folder, run_as_ordinary_user
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 50
+FIRST_SECONDS = 300
 
 
 def set_up(folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -21,7 +21,7 @@ def set_up(folder: Path, environment: Mapping[str, str]) -> subprocess.Completed
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=FIRST_SECONDS,
         check=False,
     )
 
@@ -44,18 +44,20 @@ def test_a_python_that_will_not_do_is_said_with_what_to_install(working_copy: Pa
     assert not (working_copy / ".tools").exists()
 
 
+@pytest.mark.timeout(FIRST_SECONDS)
 def test_what_is_up_to_date_is_left_alone() -> None:
-    if not (ROOT / ".venv" / ".set-up").exists():
-        pytest.skip("this environment was not made by `make set-up`")
-    result = set_up(ROOT, {"HOME": os.environ.get("HOME", "/")})
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    if not (ROOT / ".tools").exists():
+        pytest.skip("this working copy was not set up by `make set-up`")
+    assert set_up(ROOT, os.environ).returncode == 0
+    again = set_up(ROOT, os.environ)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
 def test_a_failed_installation_says_what_the_tool_said(working_copy: Path) -> None:
     (working_copy / "uv.lock").write_text("this is no lock file")
     tools = ROOT / ".tools"
     if not tools.exists():
-        pytest.skip("this environment was not made by `make set-up`")
+        pytest.skip("this working copy was not set up by `make set-up`")
     (working_copy / ".tools").symlink_to(tools)
     result = set_up(working_copy, {"HOME": str(working_copy)})
     assert result.returncode == 1

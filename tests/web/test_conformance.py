@@ -23,3 +23,11 @@ async def test_the_graphql_ws_client_subscribes(site: Site) -> None:
     address = site.address.replace("http", "ws") + "/graphql"
     results = await run_script("subscribe.mjs", address, site.key, "subscription { count(to: 3) }")
     assert [result["data"]["count"] for result in results] == [1, 2, 3]
+
+
+async def test_the_graphql_sse_and_apollo_clients_subscribe_over_http(site: Site) -> None:
+    results = await run_script(
+        "stream.mjs", f"{site.address}/graphql", site.key, "subscription { count(to: 3) }"
+    )
+    assert [result["data"]["count"] for result in results["events"]] == [1, 2, 3]
+    assert [result["data"]["count"] for result in results["parts"]] == [1, 2, 3]

@@ -23,6 +23,8 @@ async def test_a_person_signs_in_asks_and_watches(site: Site) -> None:
     link = f"{site.address}/sign-in?token={await link_token(site)}"
     seen = await run_script("playground.mjs", link, "{ actor }", "subscription { tick }")
     assert seen["signedInAt"] == f"{site.address}/graphql"
+    assert [tab.strip() for tab in seen["tabs"]] == ["CreateSandbox", "Run", "Watch", "Files", "Sandboxes"]
+    assert "ttlSeconds" in seen["firstVariables"]
     assert "key:cc_" in seen["query"]
     assert len(seen["subscription"]) == 3
     assert all("tick" in text for text in seen["subscription"])

@@ -20,8 +20,9 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from web.graphql.document_limits import excesses, uses_page_variables, value_excesses
 from web.graphql.errors import RequestErrorCode
-from web.graphql.limits import Limits, excesses, uses_page_variables, value_excesses
+from web.graphql.limits import Limits
 
 RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 MAXIMUM_ERRORS = 20

@@ -41,6 +41,14 @@ def error_payload(code: RequestErrorCode, message: str, **extensions: object) ->
     return {"message": message, "extensions": {"code": code, **extensions}}
 
 
+def domain_error(error: DomainError) -> Payload:
+    """A domain error in the response format of GraphQL."""
+    extensions: Payload = {"code": error.code.value}
+    if error.field:
+        extensions["field"] = list(error.field)
+    return {"message": error.message, "extensions": extensions}
+
+
 def internal_error(error: BaseException, **log_fields: object) -> Payload:
     """The masked form of a failure of ours; logs the failure under the reference that the caller gets."""
     reference = secrets.token_hex(8)
@@ -75,10 +83,7 @@ def present_errors(errors: Sequence[GraphQLError]) -> list[Payload]:
 def _present_error(error: GraphQLError) -> Payload:
     cause = _cause(error)
     if isinstance(cause, DomainError):
-        extensions: Payload = {"code": cause.code.value}
-        if cause.field:
-            extensions["field"] = list(cause.field)
-        return _located(error, {"message": cause.message, "extensions": extensions})
+        return _located(error, domain_error(cause))
     if error.extensions and "code" in error.extensions:
         return dict(error.formatted)
     if _is_about_the_request(error, cause):

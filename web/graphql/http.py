@@ -6,14 +6,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from commandcenter.access.scope import Scope
-from web.authentication import Credential, authenticate, caller_address, credential_of_request
+from web.authentication import authenticate_request
 from web.graphql.errors import Payload, RequestErrorCode, error_payload, internal_error
 from web.graphql.media_types import AnswerType, preferred_answer
-from web.graphql.requests import RefusedRequestError, allowed_operations, read_operation
+from web.graphql.requests import allowed_operations, read_operation
 from web.graphql.service import GraphQLService, RefusedOperation
 from web.graphql.streams import ResultStream, stream_transport
-from web.origin import comes_from_own_page
+from web.refusals import RefusedRequestError
 
 METHODS = ("GET", "POST")
 
@@ -38,7 +37,7 @@ async def _respond(service: GraphQLService, request: Request) -> ASGIApp:
         raise RefusedRequestError(
             f"{request.method} is not answered here; use POST.", status=405, headers={"Allow": "GET, POST"}
         )
-    credential, scope = await _authenticate(service, request)
+    credential, scope = await authenticate_request(service.database, request)
     operation = await read_operation(request, maximum_bytes=service.body_bytes)
     accept = request.headers.get("accept")
     transport = stream_transport(accept) if request.method == "POST" else None
@@ -49,30 +48,6 @@ async def _respond(service: GraphQLService, request: Request) -> ASGIApp:
     if isinstance(result, RefusedOperation):
         return _answer_refused(request, result)
     return _answer(request, result)
-
-
-async def _authenticate(service: GraphQLService, request: Request) -> tuple[Credential, Scope]:
-    credential = credential_of_request(request)
-    if credential is not None and credential.is_session and not comes_from_own_page(request):
-        raise RefusedRequestError(
-            "The session cookie counts only for requests of this server's own pages. "
-            "Use an API key: `Authorization: Bearer cc_…`.",
-            status=403,
-            code=RequestErrorCode.FORBIDDEN,
-        )
-    scope = None
-    if credential is not None:
-        scope = await authenticate(service.database, credential, caller_address(request))
-    if credential is None or scope is None:
-        raise RefusedRequestError(
-            "This needs a valid API key, as `Authorization: Bearer cc_…` or `X-API-Key: cc_…`."
-            if credential is None
-            else "The key is unknown, expired or revoked, or the session is over.",
-            status=401,
-            code=RequestErrorCode.UNAUTHENTICATED,
-            headers={"WWW-Authenticate": 'Bearer realm="CommandCenter"'},
-        )
-    return credential, scope
 
 
 def _answer(

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from web.graphql.requests import RefusedRequestError, operation_of_parameters
+from web.graphql.requests import operation_of_parameters
 from web.graphql.service import Operation
+from web.refusals import RefusedRequestError
 
 SUBPROTOCOL = "graphql-transport-ws"
 MAXIMUM_ID_LENGTH = 128

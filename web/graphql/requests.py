@@ -7,27 +7,9 @@ from starlette.requests import Request
 from strawberry.types.graphql import OperationType
 
 from web.body_limit import BodyTooLargeError, BodyTooSlowError, read_body
-from web.graphql.errors import RequestErrorCode
 from web.graphql.media_types import is_json
 from web.graphql.service import Operation
-
-
-class RefusedRequestError(Exception):
-    """The request is no GraphQL request that is answered here; says why, and with which HTTP status."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        code: RequestErrorCode = RequestErrorCode.BAD_REQUEST,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.code = code
-        self.headers = headers or {}
+from web.refusals import RefusedRequestError
 
 
 async def read_operation(request: Request, *, maximum_bytes: int) -> Operation:

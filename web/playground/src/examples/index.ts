@@ -28,5 +28,5 @@ export const examples = [
     variables: JSON.stringify({ executionId: "the id from the second tab" }, null, 2),
   },
   { query: files, variables: JSON.stringify({ sandboxId: "the id from the first tab" }, null, 2) },
-  { query: sandboxes },
-];
+  { query: sandboxes, variables: "" },
+] as const;
