@@ -38,17 +38,15 @@ class Example:
 
 def blocks(page: str) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    return [
-        Block(found["language"], found["text"], *found.span("text")) for found in _BLOCK.finditer(page)
-    ]
+    return [Block(found["language"], found["text"], *found.span("text")) for found in _BLOCK.finditer(page)]
 
 
 def examples(page: str) -> list[Example]:
     """The page's `bash` blocks; a block right below one holds its output."""
     found = blocks(page)
     return [
-        Example(block, _output(page, block, following))
-        for block, following in zip(found, [*found[1:], None], strict=True)
+        Example(block, _output(page, block, found[index + 1 : index + 2]))
+        for index, block in enumerate(found)
         if block.language == "bash"
     ]
 
@@ -87,11 +85,11 @@ def with_outputs(page: str, outputs: list[str]) -> str:
     return page
 
 
-def _output(page: str, commands: Block, following: Block | None) -> Block | None:
-    if following is None or following.language not in ("json", "text"):
-        return None
-    between = page[commands.end : following.start]
-    return following if between == f"```\n```{following.language}\n" else None
+def _output(page: str, commands: Block, following: list[Block]) -> Block | None:
+    for block in following:
+        if page[commands.end : block.start] in ("```\n```json\n", "```\n```text\n"):
+            return block
+    return None
 
 
 def main() -> None:
