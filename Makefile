@@ -37,7 +37,7 @@ fmt: set-up  ## Format, and mend what the linter can mend
 	@.venv/bin/python -m ruff format
 
 bench: set-up  ## Measure, and print the figures
-	@.venv/bin/python -m benchmarks
+	@.venv/bin/python -m benchmarks $(OPTIONS)
 
 schema: set-up  ## Write schema/schema.graphql from the code
 	@.venv/bin/python -m scripts.printed_schema $(OPTIONS)

@@ -23,7 +23,7 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
-        """Start `work`; its errors are logged, those that a caller can mend as such."""
+        """Start `work`; how it failed is logged, a domain error as what it is: an answer."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -39,9 +39,8 @@ class BackgroundTasks:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
+        error = None if task.cancelled() else task.exception()
         if isinstance(error, DomainError):
             _log.info("background.refused", task=task.get_name(), code=error.code, error=error.message)
-        else:
+        elif error is not None:
             _log.error("background.failed", task=task.get_name(), exc_info=error)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import DateTime, Enum, MetaData, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
@@ -21,8 +22,9 @@ STATEMENT_TIMEOUT_SECONDS = 30
 POOL_WAIT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
 
-_SET_PROJECT = text("SELECT set_config('commandcenter.project_id', :project_id, true)")
-_SET_SYSTEM = text("SELECT set_config('commandcenter.system', 'on', true)")
+_BEGIN = "BEGIN;"
+_SET_SYSTEM = "SET LOCAL commandcenter.system = 'on';"
+_DO_NOT_WAIT_FOR_THE_DISK = "SET LOCAL synchronous_commit = off;"
 
 
 class Record(DeclarativeBase):
@@ -53,13 +55,38 @@ def driver_url(database_url: str) -> str:
     return make_url(database_url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
 
 
-def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Let the pool replace a connection that the server has closed.
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection whose next transaction begins with its settings, in one message instead of two."""
 
-    The driver knows that already; the pool's own ping would ask with three messages a transaction.
+    __slots__ = ("opening",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.opening = ""
+
+    async def execute(self, query: str, *arguments: Any, **options: Any) -> Any:
+        """Run a statement; to the one that begins a transaction, add its settings."""
+        if query == _BEGIN:
+            query += self.opening
+        return await super().execute(query, *arguments, **options)
+
+
+def _check_out(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Forget the settings of an earlier use, and let the pool replace a connection that was closed.
+
+    The driver knows that the server closed it; the pool's own ping would ask by three messages each time.
     """
+    connection.driver_connection.opening = ""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+async def _open_with(session: AsyncSession, settings: str) -> None:
+    connection = (await session.connection()).sync_connection
+    if connection is None:
+        raise RuntimeError("The session has no connection.")
+    driver: Any = connection.connection.driver_connection
+    driver.opening = settings
 
 
 class Database:
@@ -72,6 +99,7 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
             connect_args={
+                "connection_class": _Connection,
                 "timeout": CONNECT_TIMEOUT_SECONDS,
                 "server_settings": {
                     "application_name": "commandcenter",
@@ -81,21 +109,28 @@ class Database:
                 },
             },
         )
-        event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self.engine.sync_engine, "checkout", _check_out)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def transaction(self, project_id: UUID) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and changes one project; committed at its end, rolled back on an error."""
+    async def transaction(
+        self, project_id: UUID, *, wait_for_disk: bool = True
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees and changes one project; committed at its end, rolled back on an error.
+
+        Without `wait_for_disk` a crash of the database, and only that, may undo it for some moments after:
+        for what can be told again from what follows.
+        """
+        settings = f"SET LOCAL commandcenter.project_id = '{project_id}';"
         async with self._sessions.begin() as session:
-            await session.execute(_SET_PROJECT, {"project_id": str(project_id)})
+            await _open_with(session, settings if wait_for_disk else settings + _DO_NOT_WAIT_FOR_THE_DISK)
             yield session
 
     @asynccontextmanager
     async def system_transaction(self) -> AsyncIterator[AsyncSession]:
         """A transaction over all projects: for key look-ups, schedules and administration only."""
         async with self._sessions.begin() as session:
-            await session.execute(_SET_SYSTEM)
+            await _open_with(session, _SET_SYSTEM)
             yield session
 
     async def ping(self) -> None:

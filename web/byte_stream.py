@@ -1,9 +1,9 @@
 """Answers of bytes that are sent as they are read, for downloads of any size."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -13,16 +13,6 @@ from commandcenter.errors import DomainError
 _log = structlog.get_logger(__name__)
 
 
-class ByteSource(Protocol):
-    """Bytes, piece by piece, from something that has to be let go of."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces."""
-
-    async def aclose(self) -> None:
-        """Let go, read to the end or not."""
-
-
 @dataclass(frozen=True, slots=True)
 class ByteStream:
     """The ASGI answer that sends what a source gives, and stops reading it when the client goes.
@@ -30,7 +20,7 @@ class ByteStream:
     A source that fails half-way breaks the connection, so that nobody takes a part for the whole.
     """
 
-    source: ByteSource
+    source: AsyncGenerator[bytes, None]
     headers: Mapping[str, str]
     status: int = 200
 
@@ -44,15 +34,18 @@ class ByteStream:
             sending.cancel()
             gone.cancel()
             await asyncio.wait([sending, gone])
-            await self.source.aclose()
         if not sending.cancelled() and (error := sending.exception()) is not None:
             _log_failure(error, scope)
 
     async def _send_all(self, send: Send) -> None:
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        async for piece in self.source:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async with aclosing(self.source) as pieces:
+            # Begun before anything is sent: what is never begun can't be closed.
+            piece = await anext(pieces, None)
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            while piece is not None:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await anext(pieces, None)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

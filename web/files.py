@@ -44,7 +44,7 @@ async def send_file(request: Request) -> ASGIApp:
     wanted = None if "if-range" in request.headers else parse_range(request.headers.get("range"))
     if wanted is None:
         whole = await open_download(services, scope, link.sandbox_id, link.path)
-        return ByteStream(whole, {**headers, "Content-Length": str(whole.length)})
+        return ByteStream(whole.pieces(), {**headers, "Content-Length": str(whole.length)})
     return await _send_range(services, scope, link, wanted, headers)
 
 
@@ -63,7 +63,7 @@ async def _send_range(
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{part.size}"})
     sent = f"bytes {start}-{start + part.length - 1}/{part.size}"
     return ByteStream(
-        part, {**headers, "Content-Length": str(part.length), "Content-Range": sent}, status=206
+        part.pieces(), {**headers, "Content-Length": str(part.length), "Content-Range": sent}, status=206
     )
 
 

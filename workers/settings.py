@@ -56,7 +56,8 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "on_startup": open_worker,
         "on_shutdown": close_worker,
         "redis_settings": RedisSettings.from_dsn(settings.redis_url or ""),
-        "poll_delay": 0.05,
+        # Each poll costs an idle worker processor time; what is queued here may wait this long.
+        "poll_delay": 0.25,
         "max_tries": 1,
         "retry_jobs": False,
         "allow_abort_jobs": True,

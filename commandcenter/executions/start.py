@@ -195,7 +195,8 @@ async def _start(
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
 ) -> tuple[Execution, Reading]:
-    async with services.database.transaction(scope.project_id) as session:
+    # The intent is on disk, and the end will be: between the two nothing has to wait for it.
+    async with services.database.transaction(scope.project_id, wait_for_disk=False) as session:
         started = await change_execution(
             session,
             scope,

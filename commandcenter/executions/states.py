@@ -26,9 +26,8 @@ ENDED = frozenset(
 )
 
 TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    ExecutionStatus.QUEUED: frozenset(
-        {ExecutionStatus.RUNNING, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED, ExecutionStatus.LOST}
-    ),
+    # Also straight to an end: a crash of the database may undo that the start was recorded.
+    ExecutionStatus.QUEUED: ENDED | {ExecutionStatus.RUNNING},
     ExecutionStatus.RUNNING: ENDED,
     **{status: frozenset[ExecutionStatus]() for status in ENDED},
 }

@@ -1,6 +1,6 @@
 """Taking bytes out of a sandbox: any file, any size, in flat memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from commandcenter.access.scope import Scope
@@ -14,9 +14,9 @@ from commandcenter.services import Services
 
 
 class Download:
-    """Part of a file, as an async iterator of its bytes; close it however its reading ends.
+    """Part of a file: read its pieces, or close it.
 
-    `size` is the whole file's in bytes, `length` that of this part. Reading is activity of the sandbox.
+    `size` is the whole file's in bytes, `length` that of this part.
     """
 
     def __init__(self, services: Services, scope: Scope, sandbox: Sandbox, content: FileContent) -> None:
@@ -27,13 +27,14 @@ class Download:
         self._sandbox = sandbox
         self._content = content
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async with in_use(self._services, self._scope, self._sandbox):
-            async for chunk in self._content:
-                yield chunk
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The bytes, piece by piece; to read them is activity of the sandbox."""
+        async with in_use(self._services, self._scope, self._sandbox), self._content as content:
+            async for piece in content:
+                yield piece
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Let go of what is not read."""
         await self._content.aclose()
 
 

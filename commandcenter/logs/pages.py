@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +11,7 @@ from commandcenter.access.scope import Scope
 from commandcenter.executions.records import Execution
 from commandcenter.logs.chunks import LogChunk
 from commandcenter.logs.cursors import (
+    SandboxPosition,
     decode_execution_cursor,
     decode_sandbox_cursor,
     encode_sandbox_cursor,
@@ -54,11 +56,13 @@ async def read_execution_page(
         stream=stream,
     )
     shown = chunks[:size]
-    reached = shown[-1].sequence if shown else execution.last_sequence
+    has_next = len(chunks) > size
+    if not has_next and _is_cut_short(shown):
+        has_next = await _follows(session, scope, [(execution.id, shown[-1].sequence)], stream)
     return ChunkPage(
         chunks=shown,
         cursors=[chunk.cursor for chunk in shown],
-        has_next=len(chunks) > size or (bool(shown) and stream is None and reached < execution.last_sequence),
+        has_next=has_next,
         has_previous=position > 0,
     )
 
@@ -75,11 +79,11 @@ async def read_sandbox_page(
     """The chunks of all executions of a sandbox after a cursor, execution by execution."""
     size = PageRequest(first=first).size
     position = decode_sandbox_cursor(after, sandbox.id)
-    unread = await unread_executions(session, scope, sandbox.id, position)
+    unread = await unread_executions(session, scope, sandbox.id, position, only_with_output=True)
     chunks = await read_chunks(
         session,
         scope,
-        [(execution.id, position.sequence(execution.number)) for execution in unread],
+        _positions(unread, position),
         most_bytes=_LARGEST_PAGE_BYTES,
         most_chunks=size + 1,
         stream=stream,
@@ -90,9 +94,29 @@ async def read_sandbox_page(
         position.partial[chunk.execution_number] = chunk.sequence
         finish([one for one in unread if one.number < chunk.execution_number], position)
         cursors.append(encode_sandbox_cursor(sandbox.id, position))
-    return ChunkPage(
-        chunks=shown, cursors=cursors, has_next=len(chunks) > size, has_previous=after is not None
-    )
+    has_next = len(chunks) > size
+    if not has_next and _is_cut_short(shown):
+        has_next = await _follows(session, scope, _positions(unread, position), stream)
+    return ChunkPage(chunks=shown, cursors=cursors, has_next=has_next, has_previous=after is not None)
+
+
+def _positions(executions: Sequence[Execution], position: SandboxPosition) -> list[tuple[UUID, int]]:
+    return [(execution.id, position.sequence(execution.number)) for execution in executions]
+
+
+def _is_cut_short(chunks: Sequence[LogChunk]) -> bool:
+    """Whether a page's bytes, not its count, ended it."""
+    return sum(len(chunk.data) for chunk in chunks) >= _LARGEST_PAGE_BYTES
+
+
+async def _follows(
+    session: AsyncSession,
+    scope: Scope,
+    positions: Sequence[tuple[UUID, int]],
+    stream: LogStream | None,
+) -> bool:
+    """Whether there is anything after the positions."""
+    return bool(await read_chunks(session, scope, positions, most_bytes=1, most_chunks=1, stream=stream))
 
 
 async def count_execution_chunks(

@@ -15,19 +15,22 @@ _NOT_READ = text("NOT (CAST(:complete AS int8multirange) @> executions.number)")
 
 
 async def unread_executions(
-    session: AsyncSession, scope: Scope, sandbox_id: UUID, position: SandboxPosition
+    session: AsyncSession,
+    scope: Scope,
+    sandbox_id: UUID,
+    position: SandboxPosition,
+    *,
+    only_with_output: bool = False,
 ) -> list[Execution]:
     """The first executions, by number, that the position does not hold as read to their end."""
-    found = await session.scalars(
-        select(Execution)
-        .where(
-            Execution.project_id == scope.project_id,
-            Execution.sandbox_id == sandbox_id,
-            _NOT_READ.bindparams(complete=position.as_multirange()),
-        )
-        .order_by(Execution.number)
-        .limit(_MOST_AT_ONCE)
+    query = select(Execution).where(
+        Execution.project_id == scope.project_id,
+        Execution.sandbox_id == sandbox_id,
+        _NOT_READ.bindparams(complete=position.as_multirange()),
     )
+    if only_with_output:
+        query = query.where(Execution.last_sequence > 0)
+    found = await session.scalars(query.order_by(Execution.number).limit(_MOST_AT_ONCE))
     return list(found)
 
 

@@ -127,6 +127,10 @@ class NotADirectoryInSandboxError(SandboxFileError):
     """The path leads to something else, and a directory is needed."""
 
 
+class FileRefusedError(SandboxFileError):
+    """The file system refused for another reason; the message holds its words."""
+
+
 class FileAccessDeniedError(SandboxFileError):
     """The sandbox's user may not do this."""
 

@@ -35,6 +35,7 @@ from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
+    FileRefusedError,
     NoSpaceInSandboxError,
     NotADirectoryInSandboxError,
     NotAFileError,
@@ -78,6 +79,12 @@ _FILE_WORDS: tuple[tuple[str, Callable[[str], DomainError]], ...] = (
     ("disk quota exceeded", NoSpaceInSandboxError),
     ("not enough disk space", NoSpaceInSandboxError),
 )
+
+_FILE_CODES: dict[Code, Callable[[str], DomainError]] = {
+    Code.PERMISSION_DENIED: FileAccessDeniedError,
+    Code.INVALID_ARGUMENT: FileRefusedError,
+    Code.FAILED_PRECONDITION: FileRefusedError,
+}
 
 # connectrpc's own words, where a message is larger than the client takes.
 _TOO_LARGE = "message is larger than"
@@ -187,8 +194,8 @@ def _from_connect(error: ConnectError, provider: str, subject: Subject) -> Domai
             return unavailable(provider, words)
     if subject is Subject.FILE and (found := file_error(words)):
         return found
-    if error.code is Code.PERMISSION_DENIED and subject is Subject.FILE:
-        return FileAccessDeniedError(words)
+    if subject is Subject.FILE and error.code in _FILE_CODES:
+        return _FILE_CODES[error.code](words)
     if error.code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS):
         return unavailable(provider, words)
     return refused(provider, words, _process_field(words) if subject is Subject.PROCESS else None)

@@ -19,6 +19,7 @@ from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileNotFoundInSandboxError,
+    FileRefusedError,
     NoSpaceInSandboxError,
     ProviderRefusedError,
 )
@@ -227,4 +228,6 @@ async def _refusal(attachment: Attachment, response: httpx.Response) -> DomainEr
             return unavailable(provider, words, retry_after_seconds=retry_after(response.headers))
     if found := file_error(words):
         return found
+    if response.status_code == 400:
+        return FileRefusedError(words)
     return unavailable(provider, words) if response.status_code >= 500 else refused(provider, words)

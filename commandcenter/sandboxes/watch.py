@@ -7,6 +7,7 @@ from commandcenter.access.scope import Scope
 from commandcenter.sandboxes.errors import SandboxNotFoundError
 from commandcenter.sandboxes.queries import find_sandboxes
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
 from commandcenter.signals import Listener, sandbox_topic
 
@@ -46,6 +47,18 @@ async def _watch_one(
             shown = state
             yield sandbox
         await wait_for_payload(listener, str(sandbox_id))
+
+
+async def wait_until_stopped(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
+    """Wait until a running sandbox does not run this life any more; the sandbox as it is then."""
+    with services.signals.listen(sandbox_topic(scope.project_id)) as listener:
+        while True:
+            current = (await _read(services, scope, [sandbox.id])).get(sandbox.id)
+            if current is None:
+                raise SandboxNotFoundError
+            if current.status is not SandboxStatus.RUNNING or current.incarnation != sandbox.incarnation:
+                return current
+            await wait_for_payload(listener, str(sandbox.id))
 
 
 async def _read(services: Services, scope: Scope, ids: list[UUID]) -> dict[UUID, Sandbox]:

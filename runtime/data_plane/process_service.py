@@ -191,7 +191,9 @@ def _find(sandbox: Sandbox, selector: pb.ProcessSelector | None, *, ended_too: b
     if chosen.field == "pid":
         process = sandbox.processes.get(chosen.value)
         if process is None and ended_too:
-            process = next((each for each in sandbox.ended_processes if each.pid == chosen.value), None)
+            process = next(
+                (each for each in reversed(sandbox.ended_processes) if each.pid == chosen.value), None
+            )
     else:
         candidates = [*sandbox.processes.values(), *(sandbox.ended_processes if ended_too else ())]
         process = next((each for each in candidates if each.request.tag == chosen.value), None)

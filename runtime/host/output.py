@@ -1,76 +1,17 @@
 """One output stream of a process: read from its pipe into a ring, taken from there by whoever is attached.
 
-The ring lies in a memory file, and the pipe is read straight into it, so that the last part of the stream
-with its offsets outlives this process where the supervisor keeps the file (`kept`).
 Reading pauses while those who are attached have not taken what was read: the process waits, nothing grows.
 """
 
 import asyncio
-import fcntl
-import mmap
 import os
 from collections.abc import Callable
 
-HEADER = mmap.PAGESIZE
+from runtime.host.ring import Ring
+
 READ_AT_ONCE = 1 << 18
 LEFTOVER_INTERVAL = 0.1
 LEFTOVER_AT_ONCE = 1 << 20
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-
-
-class Ring:
-    """The last `capacity` bytes of a stream, addressed by their offset from its beginning."""
-
-    def __init__(self, memory_file: int, capacity: int) -> None:
-        self.memory_file = memory_file
-        self.capacity = capacity
-        self._map = mmap.mmap(memory_file, HEADER + capacity)
-        self._bytes = memoryview(self._map)
-        self.end = min(int.from_bytes(self._map[:8], "little"), 1 << 62)
-
-    @classmethod
-    def create(cls, capacity: int) -> "Ring":
-        """An empty ring; its pages take memory only once they are written."""
-        memory_file = os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.truncate(memory_file, HEADER + capacity)
-        fcntl.fcntl(memory_file, fcntl.F_ADD_SEALS, SEALS)
-        return cls(memory_file, capacity)
-
-    @classmethod
-    def reopen(cls, memory_file: int) -> "Ring":
-        """A ring that a supervisor kept; refused where the file could still shrink below our map."""
-        size = os.fstat(memory_file).st_size
-        if fcntl.fcntl(memory_file, fcntl.F_GET_SEALS) & SEALS != SEALS or size <= HEADER:
-            raise ValueError("not an output ring")
-        return cls(memory_file, size - HEADER)
-
-    @property
-    def start(self) -> int:
-        """The offset of the oldest byte that is still here."""
-        return max(0, self.end - self.capacity)
-
-    def fill(self, descriptor: int, limit: int) -> int:
-        """Read up to `limit` bytes from a descriptor; returns how many, 0 at the end of the stream."""
-        place = self.end % self.capacity
-        room = min(limit, self.capacity - place)
-        count = os.readv(descriptor, [self._bytes[HEADER + place : HEADER + place + room]])
-        self.end += count
-        self._map[:8] = self.end.to_bytes(8, "little")
-        return count
-
-    def view(self, offset: int, limit: int) -> memoryview:
-        """Bytes from an offset on, as many as lie together; valid until the next `fill`."""
-        place = offset % self.capacity
-        count = min(limit, self.end - offset, self.capacity - place)
-        return self._bytes[HEADER + place : HEADER + place + count]
-
-    def close(self) -> None:
-        """Give the memory back; a second time is harmless."""
-        self._bytes.release()
-        self._map.close()
-        if self.memory_file >= 0:
-            os.close(self.memory_file)
-            self.memory_file = -1
 
 
 class Cursor:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from runtime.host.attachment import Attachment
 from runtime.host.ending import Ending
-from runtime.host.output import OutputStream, Ring
+from runtime.host.output import OutputStream
+from runtime.host.ring import Ring
 
 STREAM_NAMES = ("stdout", "stderr", "pty")
 
@@ -46,6 +47,8 @@ class Process:
         self.pid = 0
         self.streams: list[OutputStream] = []
         self.input: int | None = None
+        self.input_kept = False
+        """Whether the supervisor holds a copy of the input's write end."""
         self.terminal: int | None = None
         self.terminal_ring: Ring | None = None
         self.ending: Ending | None = None

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 
 import orjson
 
-from runtime.host.output import OutputStream, Ring
+from runtime.host.output import OutputStream
 from runtime.host.process import Process, ProcessRequest
+from runtime.host.ring import Ring
 
 INPUT_PLACE = 1
 CARD_LIMIT = 1 << 23
@@ -63,6 +64,7 @@ def fit_out(process: Process, policy: OutputPolicy) -> Outfit:
         read_end, process.input = os.pipe()
         os.set_blocking(process.input, False)
         outfit.add(process.input, KEPT)
+        process.input_kept = True
         outfit.add(read_end, 0)
     else:
         outfit.add(os.open(os.devnull, os.O_RDONLY), 0)
@@ -96,6 +98,7 @@ def take_up(key: str, kept: Sequence[int], policy: OutputPolicy) -> Process:
     rest = list(kept[1:])
     if len(rest) == 5:
         process.input = rest.pop(0)
+        process.input_kept = True
     for name, read_end, memory_file in (("stdout", rest[0], rest[1]), ("stderr", rest[2], rest[3])):
         _add_stream(process, name, read_end, Ring.reopen(memory_file), policy)
     return process

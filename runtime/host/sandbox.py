@@ -127,8 +127,9 @@ class Sandbox:
 
     async def close_input(self, process: Process) -> None:
         """Let a process read the end of its input."""
-        if process.input is not None:
-            process.close_input()
+        process.close_input()
+        if process.input_kept:
+            process.input_kept = False
             await self._supervisor.request("release", process.key, INPUT_PLACE)
 
     async def pause(self) -> None:
@@ -249,7 +250,8 @@ class Sandbox:
         if len(self.ended_processes) > ENDED_KEPT:
             self._drop_ended(self.ended_processes[0])
         asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
-        self._forget(process.key)
+        if process.input_kept:
+            background.add(self._release_input(process))
 
     def _drop_ended(self, process: Process) -> None:
         if process not in self.ended_processes:
@@ -259,10 +261,15 @@ class Sandbox:
             return
         self.ended_processes.remove(process)
         process.close()
+        self._forget(process.key)
 
     def _forget(self, key: str) -> None:
         if not self.ended.is_set():
             background.add(self._forget_in_supervisor(key))
+
+    async def _release_input(self, process: Process) -> None:
+        with suppress(SandboxGoneError):
+            await self.close_input(process)
 
     async def _forget_in_supervisor(self, key: str) -> None:
         with suppress(SandboxGoneError):

@@ -6,6 +6,7 @@ from commandcenter.providers.errors import (
     FileAccessDeniedError,
     FileExistsInSandboxError,
     FileNotFoundInSandboxError,
+    FileRefusedError,
     NoSpaceInSandboxError,
     NotAFileError,
     ProviderRateLimitedError,
@@ -44,7 +45,7 @@ GONE = answer(502, {"sandboxId": SANDBOX_ID, "message": "The sandbox was not fou
     ("given", "expected"),
     [
         (error(400, "path '/x' is a directory"), NotAFileError),
-        (error(400, "strange path"), ProviderRefusedError),
+        (error(400, "strange path"), FileRefusedError),
         (error(401, "error looking up user 'x'"), ProviderRefusedError),
         (error(403, "no"), FileAccessDeniedError),
         (error(404, "path '/x' does not exist"), FileNotFoundInSandboxError),

@@ -2,7 +2,7 @@
 
 import os
 
-from runtime.host.output import Ring
+from runtime.host.ring import Ring
 
 
 def test_a_ring_that_is_closed_twice_closes_nobody_elses_descriptor() -> None:

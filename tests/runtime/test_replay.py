@@ -1,11 +1,12 @@
-"""Output given again from an offset: what a client needs that was cut off, or that comes back after a crash."""
+"""Output given again from an offset, to a client that was cut off or comes back after a crash."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Literal
 
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from e2b import AsyncSandbox
+from e2b import AsyncSandbox, CommandExitException
 from e2b.envd.process import process_pb as pb
 from e2b.envd.process.process_connect import ProcessClient
 from protobuf import Oneof
@@ -26,7 +27,7 @@ def headers(sandbox: AsyncSandbox, **more: str) -> Mapping[str, str]:
 
 async def again(client: ProcessClient, sandbox: AsyncSandbox, pid: int, offsets: str) -> bytes:
     """All of a process's stdout from an offset to its end."""
-    request = pb.ConnectRequest(process=pb.ProcessSelector(selector=Oneof("pid", pid)))
+    request = pb.ConnectRequest(process=pb.ProcessSelector(selector=Oneof[Literal["pid"], int]("pid", pid)))
     taken = b""
     async for answer in client.connect(request, headers=headers(sandbox, **{"Runtime-Output-From": offsets})):
         event = answer.event.event if answer.event is not None else None
@@ -52,7 +53,6 @@ async def test_a_running_process_gives_what_was_and_then_what_comes(
     sandbox: AsyncSandbox, processes: ProcessClient
 ) -> None:
     handle = await sandbox.commands.run("echo one; read line; echo two", background=True, stdin=True)
-    await sandbox.commands.run("until [ -e /proc/%d ]; do :; done" % handle.pid)
     await handle.disconnect()
     await sandbox.commands.send_stdin(handle.pid, "\n")
     assert await again(processes, sandbox, handle.pid, "stdout=0") == b"one\ntwo\n"
@@ -89,10 +89,10 @@ async def test_not_a_byte_is_lost_when_the_runtime_is_killed() -> None:
         config = pb.ProcessConfig(cmd="/usr/bin/seq", args=["1", "500000"])
         taken = b""
         pid = 0
-        with pytest.raises(ConnectError):
-            async with ProcessClient(runtime.url) as client:
-                request = pb.StartRequest(process=config)
-                async for answer in client.start(request, headers=headers(sandbox)):
+        async with ProcessClient(runtime.url) as client:
+            stream = client.start(pb.StartRequest(process=config), headers=headers(sandbox))
+            try:
+                async for answer in stream:
                     event = answer.event.event if answer.event is not None else None
                     if event is not None and event.field == "start":
                         pid = event.value.pid
@@ -100,8 +100,30 @@ async def test_not_a_byte_is_lost_when_the_runtime_is_killed() -> None:
                         taken += event.value.output.value
                     if len(taken) > 1_000_000 and runtime.running:
                         await runtime.kill()
+            except ConnectError:
+                assert not runtime.running
         await runtime.start()
         async with ProcessClient(runtime.url) as client:
             taken += await again(client, sandbox, pid, f"stdout={len(taken)}")
         assert taken == "".join(f"{number}\n" for number in range(1, 500_001)).encode()
+        await runtime.stop()
+
+
+async def test_the_end_of_a_process_outlives_the_runtime() -> None:
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state)
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=300)
+        handle = await sandbox.commands.run("echo said; exit 6", background=True, stdin=True)
+        with pytest.raises(CommandExitException):
+            await handle.wait()
+        await runtime.kill()
+        await runtime.start()
+        async with ProcessClient(runtime.url) as client:
+            assert await again(client, sandbox, handle.pid, "stdout=0") == b"said\n"
+        resumed = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=300)
+        late = await resumed.commands.connect(handle.pid)
+        with pytest.raises(CommandExitException) as raised:
+            await late.wait()
+        assert raised.value.exit_code == 6
         await runtime.stop()

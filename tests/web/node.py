@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 FOLDER = Path(__file__).parent / "javascript"
-SECONDS = 60
+SECONDS = 200
 OLDEST_MAJOR_VERSION = 20
 
 

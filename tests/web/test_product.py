@@ -20,8 +20,6 @@ from tests.web.node import install_packages, run_script
 from tests.web.serving import Site, greet, serving_product
 from tests.web.test_sign_in import link_token
 
-# Their resolvers are written at the same time as this; then the mark goes.
-FILES_ARE_COMING = pytest.mark.xfail(strict=False, reason="the schema has no files yet")
 EXAMPLES = Path(__file__).parents[2] / "web/playground/src/examples"
 
 
@@ -53,10 +51,7 @@ def example(name: str) -> str:
     return (EXAMPLES / f"{name}.graphql").read_text()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["create-sandbox", "run", "watch", "sandboxes", pytest.param("files", marks=FILES_ARE_COMING)],
-)
+@pytest.mark.parametrize("name", ["create-sandbox", "run", "watch", "sandboxes", "files"])
 async def test_every_example_of_the_playground_fits_the_schema(name: str) -> None:
     assert validate(build_schema()._schema, parse(example(name))) == []
 
@@ -87,7 +82,6 @@ async def test_the_examples_make_a_first_session(product: Site) -> None:
     assert (await ask(product, example("sandboxes")))["sandboxes"]["totalCount"] == 1
 
 
-@FILES_ARE_COMING
 async def test_the_example_about_files_lists_what_a_command_wrote(product: Site) -> None:
     created = await ask(product, example("create-sandbox"), input={})
     sandbox = created["createSandbox"]["sandbox"]["id"]

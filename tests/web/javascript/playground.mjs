@@ -1,6 +1,7 @@
 // Uses the playground as a person does: node playground.mjs <sign-in link> <query> <subscription>.
 // Prints {signedInAt, tabs, firstVariables, query, subscription: [each text shown], problems, foreign}.
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 
 import chromium from "@sparticuz/chromium";
 import { chromium as browsers } from "playwright-core";
@@ -8,7 +9,7 @@ import { chromium as browsers } from "playwright-core";
 const [link, query, subscription] = process.argv.slice(2);
 const installed = ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path));
 const browser = await browsers.launch({
-  executablePath: installed ?? (await chromium.executablePath()),
+  executablePath: installed ?? (await unpackedBrowser()),
   args: installed ? ["--no-sandbox"] : chromium.args,
   headless: true,
 });
@@ -18,7 +19,7 @@ try {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("request", (request) => {
@@ -57,7 +58,7 @@ try {
   await write(subscription);
   await run.click();
   const seen = [];
-  const until = Date.now() + 15_000;
+  const until = Date.now() + 60_000;
   while (Date.now() < until && seen.length < 3) {
     const text = await shown();
     if (text !== first && text !== seen.at(-1) && text.includes("data")) seen.push(text);
@@ -66,4 +67,18 @@ try {
   console.log(JSON.stringify({ signedInAt, tabs, firstVariables, query: first, subscription: seen, problems, foreign }));
 } finally {
   await browser.close();
+}
+
+// The package unpacks its browser into the temporary folder by a name that all users share, and whoever came
+// first owns it: give it a folder of this working copy.
+async function unpackedBrowser() {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = join(import.meta.dirname, "node_modules", ".browser");
+  mkdirSync(process.env.TMPDIR, { recursive: true });
+  try {
+    return await chromium.executablePath();
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
 }

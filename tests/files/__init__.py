@@ -1,0 +1,1 @@
+"""Files, from the API down to the sandbox."""
