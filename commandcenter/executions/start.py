@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
+from commandcenter.environment import require_valid_environment
 from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
@@ -87,6 +88,7 @@ def _require_valid(request: StartExecution) -> None:
         )
     require_text(request.cwd, "cwd", LONGEST_PATH)
     require_text(request.user, "user", LONGEST_USER)
+    require_valid_environment(request.environment)
     if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
         raise InvalidError(
             f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
