@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,7 @@ from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
 from commandcenter.executions.leases import LEASE
+from commandcenter.executions.leftovers import end_leftover
 from commandcenter.executions.records import Execution
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
@@ -67,6 +68,7 @@ async def execute_command(
     execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
     reading: Reading | None = None
     if sandbox is not None:
+        services.owned_executions.add(execution.id)
         # Shielded: a caller that goes away must not leave a process that nobody reads.
         execution, reading = await asyncio.shield(
             services.background.start(_start(services, scope, sandbox, execution, request), "start-execution")
@@ -157,7 +159,7 @@ async def _insert(
         is_terminal=request.terminal is not None,
         timeout_seconds=request.timeout_seconds,
         owner=services.process_id,
-        lease_until=now() + LEASE,
+        lease_until=func.now() + LEASE,
         idempotency_key=request.idempotency_key,
         request_fingerprint=wanted,
         created_by=scope.actor,
@@ -190,6 +192,9 @@ async def _start(
         )
     except DomainError as error:
         await despite_outages(partial(_record_failure, services, scope, execution, error))
+        services.owned_executions.discard(execution.id)
+        if isinstance(error, ProviderUnavailableError):
+            services.background.start(end_leftover(services, scope, execution), "end-leftover")
         raise
     return await despite_outages(partial(_record_start, services, scope, sandbox, execution, process))
 
@@ -197,8 +202,7 @@ async def _start(
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
 ) -> tuple[Execution, Reading]:
-    # The intent is on disk, and the end will be: between the two nothing has to wait for it.
-    async with services.database.transaction(scope.project_id, wait_for_disk=False) as session:
+    async with services.database.transaction(scope.project_id) as session:
         started = await change_execution(
             session,
             scope,
@@ -206,7 +210,7 @@ async def _record_start(
             ExecutionStatus.RUNNING,
             pid=process.pid,
             started_at=now(),
-            lease_until=now() + LEASE,
+            lease_until=func.now() + LEASE,
         )
     # Read also what is not ours to record any more: the process must not be left waiting for a reader.
     reading = services.background.start(
@@ -228,7 +232,6 @@ async def _record_failure(services: Services, scope: Scope, execution: Execution
                 execution.id,
                 ExecutionStatus.LOST,
                 status_reason=f"Whether it was started is not known: {error.message}",
-                idempotency_key=None,
             )
         else:
             await session.execute(delete(Execution).where(Execution.id == execution.id))
