@@ -42,12 +42,16 @@ def blocks(page: str) -> list[Block]:
 
 
 def examples(page: str) -> list[Example]:
-    """The page's `bash` blocks; a block right below one holds its output."""
+    """The page's `bash` blocks, and its `graphql` blocks with an answer: it is in the block right below."""
     found = blocks(page)
+    all_examples = (
+        Example(block, _output(page, block, found[index + 1 : index + 2]))
+        for index, block in enumerate(found)
+    )
     return [
-        Example(block, _output(page, block, following))
-        for block, following in zip(found, [*found[1:], None], strict=True)
-        if block.language == "bash"
+        example
+        for example in all_examples
+        if example.commands.language == "bash" or (example.commands.language == "graphql" and example.output)
     ]
 
 
@@ -62,7 +66,7 @@ def run(page: str, folder: Path, environment: Mapping[str, str], address: str = 
     """Run a page's examples one after the other in one shell, in `folder`; returns what each printed."""
     for name, text in saved_files(page):
         (folder / name).write_text(text.replace(ADDRESS, address))
-    script = "".join(f"{example.commands.text}\necho '{_END}'\n" for example in examples(page))
+    script = "".join(f"{_script(example.commands)}\necho '{_END}'\n" for example in examples(page))
     ran = subprocess.run(
         ["/bin/bash"],
         input=script.replace(ADDRESS, address),
@@ -85,11 +89,20 @@ def with_outputs(page: str, outputs: list[str]) -> str:
     return page
 
 
-def _output(page: str, commands: Block, following: Block | None) -> Block | None:
-    if following is None or following.language not in ("json", "text"):
-        return None
-    between = page[commands.end : following.start]
-    return following if between == f"```\n```{following.language}\n" else None
+def _script(commands: Block) -> str:
+    """Shell commands; a GraphQL document is asked by the page's `ask`, its `$x` being what `X` holds."""
+    if commands.language == "bash":
+        return commands.text
+    names = dict.fromkeys(re.findall(r"\$(\w+):", commands.text))
+    variables = " ".join(f'{name}="${name.upper()}"' for name in names)
+    return f"ask \"$(cat <<'GRAPHQL'\n{commands.text}GRAPHQL\n)\" {variables}"
+
+
+def _output(page: str, commands: Block, following: list[Block]) -> Block | None:
+    for block in following:
+        if page[commands.end : block.start] in ("```\n```json\n", "```\n```text\n"):
+            return block
+    return None
 
 
 def main() -> None:
