@@ -17,7 +17,7 @@ class Instance(Record):
 
     __tablename__ = "instance"
 
-    only: Mapped[int] = mapped_column(SmallInteger, primary_key=True, default=1)
+    only: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, default=1)
     id: Mapped[UUID] = mapped_column()
     signing_key: Mapped[bytes] = mapped_column(LargeBinary)
 

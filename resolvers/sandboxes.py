@@ -72,7 +72,7 @@ async def sandbox_metrics(root: Parent[Any], info: Info) -> ProviderMetrics | No
     return await measure_sandbox(info.context.services, root)
 
 
-def sandbox_url(root: Parent[Any], info: Info, port: int) -> str:
+def sandbox_url(root: Sandbox, info: Info, port: int) -> str:
     """`Sandbox.url`."""
     return address_of_port(info.context.services, root, port)
 

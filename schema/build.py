@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 
 from resolvers import nodes
 from resolvers.context import Info
+from schema.arguments import Id, Ids
 from schema.events import EventQueries
 from schema.execution_operations import ExecutionMutations, ExecutionQueries, ExecutionSubscriptions
 from schema.file_operations import FileMutations, FileSubscriptions
@@ -56,11 +57,11 @@ def build_schema(
     @strawberry.type
     class NodeQueries:
         @strawberry.field(description="Any object by its id; null where the project has no such one.")
-        async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        async def node(self, info: Info, id: Id) -> Node | None:
             return view(Node, await nodes.node(info, id))
 
         @strawberry.field(description="Objects by their ids, in that order; null for those not there.")
-        async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+        async def nodes(self, info: Info, ids: Ids) -> list[Node | None]:
             return [view(Node, found) for found in await nodes.nodes(info, ids)]
 
     return _Schema(

@@ -8,6 +8,7 @@ from commandcenter.events.queries import EventSelection
 from resolvers import events
 from resolvers.context import Info
 from resolvers.ids import key_of
+from schema.arguments import After, Filter, First
 from schema.nodes import Connection
 from schema.scalars import JSON
 from schema.views import view
@@ -35,9 +36,9 @@ class EventQueries:
     async def events(
         self,
         info: Info,
-        filter: EventFilter | None = None,
-        first: int | None = None,
-        after: str | None = None,
+        filter: Filter[EventFilter] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Event]:
         selection = EventSelection()
         if filter is not None:

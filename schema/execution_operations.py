@@ -13,6 +13,7 @@ from commandcenter.providers.processes import PtySize
 from resolvers import executions
 from resolvers.context import Info
 from resolvers.outcomes import Outcome
+from schema.arguments import After, Filter, First, Id, Input, SandboxId
 from schema.environment import EnvVarInput, environment_of
 from schema.errors import UserError, user_errors
 from schema.executions import Execution, ExecutionFilter
@@ -121,7 +122,7 @@ def _terminal_payload(outcome: Outcome[ExecutionRecord]) -> TerminalPayload:
 @strawberry.type
 class ExecutionQueries:
     @strawberry.field(description="One execution; null where the project has no such one.")
-    async def execution(self, info: Info, id: strawberry.ID) -> Execution | None:
+    async def execution(self, info: Info, id: Id) -> Execution | None:
         found = await executions.execution_by_id(info, id)
         return view(Execution, found) if found else None
 
@@ -129,9 +130,9 @@ class ExecutionQueries:
     async def executions(
         self,
         info: Info,
-        filter: ExecutionFilter | None = None,
-        first: int | None = None,
-        after: str | None = None,
+        filter: Filter[ExecutionFilter] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Execution]:
         selection = filter.selection() if filter else ExecutionSelection()
         return view(Connection[Execution], await executions.execution_page(info, selection, first, after))
@@ -142,7 +143,7 @@ class ExecutionMutations:
     @strawberry.mutation(
         description="Run a command. Answers with the running execution, or with `wait` with the ended one."
     )
-    async def execute_command(self, info: Info, input: ExecuteCommandInput) -> ExecuteCommandPayload:
+    async def execute_command(self, info: Info, input: Input[ExecuteCommandInput]) -> ExecuteCommandPayload:
         try:
             request = StartExecution(
                 command=input.command,
@@ -159,17 +160,17 @@ class ExecutionMutations:
         return ExecuteCommandPayload(execution=_execution(outcome), user_errors=user_errors(outcome.errors))
 
     @strawberry.mutation(description="End a command with everything that it started.")
-    async def cancel_execution(self, info: Info, input: CancelExecutionInput) -> ExecutionPayload:
+    async def cancel_execution(self, info: Info, input: Input[CancelExecutionInput]) -> ExecutionPayload:
         return _payload(await executions.cancel(info, input.execution_id))
 
     @strawberry.mutation(description="Write to a command's standard input, or to a terminal.")
-    async def send_input(self, info: Info, input: SendInputInput) -> ExecutionPayload:
+    async def send_input(self, info: Info, input: Input[SendInputInput]) -> ExecutionPayload:
         return _payload(
             await executions.send(info, input.execution_id, input.text, input.base64, close=input.close)
         )
 
     @strawberry.mutation(description="Open a terminal.")
-    async def open_terminal(self, info: Info, input: OpenTerminalInput) -> TerminalPayload:
+    async def open_terminal(self, info: Info, input: Input[OpenTerminalInput]) -> TerminalPayload:
         try:
             request = StartExecution(
                 command=input.command or "",
@@ -185,7 +186,7 @@ class ExecutionMutations:
         return _terminal_payload(await executions.open_terminal(info, input.sandbox_id, request))
 
     @strawberry.mutation(description="Tell a terminal its new size.")
-    async def resize_terminal(self, info: Info, input: ResizeTerminalInput) -> TerminalPayload:
+    async def resize_terminal(self, info: Info, input: Input[ResizeTerminalInput]) -> TerminalPayload:
         size = PtySize(columns=input.columns, rows=input.rows)
         return _terminal_payload(await executions.resize(info, input.terminal_id, size))
 
@@ -193,9 +194,7 @@ class ExecutionMutations:
 @strawberry.type
 class ExecutionSubscriptions:
     @strawberry.subscription(description="Each execution of a sandbox that starts or ends, from now on.")
-    async def execution_changed(
-        self, info: Info, sandbox_id: strawberry.ID
-    ) -> AsyncGenerator[Execution, None]:
+    async def execution_changed(self, info: Info, sandbox_id: SandboxId) -> AsyncGenerator[Execution, None]:
         async with aclosing(executions.changes(info, sandbox_id)) as changes:
             async for record in changes:
                 yield view(Execution, record)

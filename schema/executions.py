@@ -12,6 +12,7 @@ from commandcenter.executions.states import ExecutionStatus
 from commandcenter.logs.records import LogStream
 from resolvers import executions, logs
 from resolvers.context import Info
+from schema.arguments import After, First, LastBytes, Stream
 from schema.enums import describe_enum
 from schema.logs import LogChunkConnection
 from schema.nodes import Node
@@ -79,13 +80,13 @@ class Execution(Node):
         return isinstance(value, (cls, ExecutionRecord))
 
     @strawberry.field(description="The end of its standard output (for a terminal: of what it shows).")
-    async def stdout(self, info: Info, last_bytes: int = 65536) -> str:
+    async def stdout(self, info: Info, last_bytes: LastBytes = 65536) -> str:
         record = view(ExecutionRecord, self)
         stream = LogStream.PTY if record.is_terminal else LogStream.STDOUT
         return await executions.output_tail(record, info, stream, last_bytes)
 
     @strawberry.field(description="The end of its standard error.")
-    async def stderr(self, info: Info, last_bytes: int = 65536) -> str:
+    async def stderr(self, info: Info, last_bytes: LastBytes = 65536) -> str:
         record = view(ExecutionRecord, self)
         return await executions.output_tail(record, info, LogStream.STDERR, last_bytes)
 
@@ -93,8 +94,8 @@ class Execution(Node):
     async def logs(
         self,
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
-        stream: LogStream | None = None,
+        first: First = None,
+        after: After = None,
+        stream: Stream = None,
     ) -> LogChunkConnection:
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))

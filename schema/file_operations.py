@@ -9,8 +9,9 @@ from resolvers import files
 from resolvers.context import Info
 from resolvers.files import FileView
 from resolvers.outcomes import Outcome
+from schema.arguments import Input, SandboxId
 from schema.errors import UserError, user_errors
-from schema.files import FileEntry, FileEvent
+from schema.files import FileEntry, FileEvent, Path, Recursive
 from schema.views import view
 
 
@@ -75,23 +76,23 @@ def _payload(outcome: Outcome[FileView]) -> FilePayload:
 @strawberry.type
 class FileMutations:
     @strawberry.mutation(description="Put content into a file, in place of what it held.")
-    async def write_file(self, info: Info, input: WriteFileInput) -> FilePayload:
+    async def write_file(self, info: Info, input: Input[WriteFileInput]) -> FilePayload:
         return _payload(
             await files.write(info, input.sandbox_id, input.path, input.text, input.base64, input.mode)
         )
 
     @strawberry.mutation(description="Make a directory.")
-    async def make_directory(self, info: Info, input: MakeDirectoryInput) -> FilePayload:
+    async def make_directory(self, info: Info, input: Input[MakeDirectoryInput]) -> FilePayload:
         return _payload(await files.make_directory(info, input.sandbox_id, input.path))
 
     @strawberry.mutation(description="Give a file or directory another path.")
-    async def move_file(self, info: Info, input: MoveFileInput) -> FilePayload:
+    async def move_file(self, info: Info, input: Input[MoveFileInput]) -> FilePayload:
         return _payload(
             await files.move(info, input.sandbox_id, input.path, input.destination, overwrite=input.overwrite)
         )
 
     @strawberry.mutation(description="Remove a file, or a directory with all that it holds.")
-    async def remove_file(self, info: Info, input: RemoveFileInput) -> RemoveFilePayload:
+    async def remove_file(self, info: Info, input: Input[RemoveFileInput]) -> RemoveFilePayload:
         outcome = await files.remove(info, input.sandbox_id, input.path)
         return RemoveFilePayload(file=_entry(outcome), user_errors=user_errors(outcome.errors))
 
@@ -103,7 +104,7 @@ class FileSubscriptions:
         "error when its sandbox stops."
     )
     async def file_events(
-        self, info: Info, sandbox_id: strawberry.ID, path: str, recursive: bool = False
+        self, info: Info, sandbox_id: SandboxId, path: Path, recursive: Recursive = False
     ) -> AsyncGenerator[FileEvent, None]:
         async with aclosing(files.events(info, sandbox_id, path, recursive=recursive)) as events:
             async for event in events:

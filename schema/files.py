@@ -1,6 +1,7 @@
 """Files: what a sandbox's file system holds, and what happens to it."""
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -11,6 +12,17 @@ from resolvers import files
 from resolvers.context import Info
 from schema.enums import describe_enum
 from schema.scalars import BigInt
+
+Path = Annotated[str, strawberry.argument(description="A path; a relative one begins at home.")]
+Depth = Annotated[int, strawberry.argument(description="How many levels, 1 to 10.")]
+Limit = Annotated[int | None, strawberry.argument(description="At most so many entries.")]
+AfterPath = Annotated[
+    str | None, strawberry.argument(description="Begin after this path, the last of the page before.")
+]
+MaxBytes = Annotated[
+    int, strawberry.argument(description=f"At most so many bytes, 1 to {LARGEST_TEXT_BYTES}.")
+]
+Recursive = Annotated[bool, strawberry.argument(description="Whether what is below counts too.")]
 
 describe_enum(
     FileKind,
@@ -56,7 +68,7 @@ class FileEntry:
     @strawberry.field(
         description="The beginning of its content, cut between characters; null where it is no UTF-8 text."
     )
-    async def text(self, info: Info, max_bytes: int = LARGEST_TEXT_BYTES // 4) -> str | None:
+    async def text(self, info: Info, max_bytes: MaxBytes = LARGEST_TEXT_BYTES // 4) -> str | None:
         return await files.text_of(self, info, max_bytes)
 
 

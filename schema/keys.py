@@ -7,6 +7,7 @@ import strawberry
 from commandcenter.access.scope import Role
 from resolvers import keys
 from resolvers.context import Info
+from schema.arguments import Input
 from schema.enums import describe_enum
 from schema.errors import UserError, user_errors
 from schema.views import view
@@ -63,7 +64,7 @@ class ApiKeyPayload:
 @strawberry.type
 class KeyMutations:
     @strawberry.mutation(description="Make an API key; the only time that it is shown. For administrators.")
-    async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyPayload:
+    async def create_api_key(self, info: Info, input: Input[CreateApiKeyInput]) -> CreateApiKeyPayload:
         outcome = await keys.create(info, input.name, input.role, input.expires_at)
         record, secret = outcome.value or (None, None)
         return CreateApiKeyPayload(
@@ -73,7 +74,7 @@ class KeyMutations:
         )
 
     @strawberry.mutation(description="End an API key for good; twice is no error. For administrators.")
-    async def revoke_api_key(self, info: Info, input: RevokeApiKeyInput) -> ApiKeyPayload:
+    async def revoke_api_key(self, info: Info, input: Input[RevokeApiKeyInput]) -> ApiKeyPayload:
         outcome = await keys.revoke(info, input.key_id)
         return ApiKeyPayload(
             api_key=view(ApiKey, outcome.value) if outcome.value else None,

@@ -10,6 +10,7 @@ import strawberry
 from commandcenter.logs.records import LogStream
 from resolvers import logs
 from resolvers.context import Info
+from schema.arguments import After, ExecutionId, SandboxId
 from schema.enums import describe_enum
 from schema.nodes import Edge, PageInfo
 from schema.scalars import BigInt
@@ -80,7 +81,7 @@ class LogSubscriptions:
         description="An execution's output: history from the cursor, then live; completes at its end."
     )
     async def execution_logs(
-        self, info: Info, execution_id: strawberry.ID, after: str | None = None
+        self, info: Info, execution_id: ExecutionId, after: After = None
     ) -> AsyncGenerator[LogBatch, None]:
         async with aclosing(logs.execution_logs(info, execution_id, after)) as batches:
             async for batch in batches:
@@ -90,7 +91,7 @@ class LogSubscriptions:
         description="The output of all executions of a sandbox: history from the cursor, then live."
     )
     async def sandbox_logs(
-        self, info: Info, sandbox_id: strawberry.ID, after: str | None = None
+        self, info: Info, sandbox_id: SandboxId, after: After = None
     ) -> AsyncGenerator[LogBatch, None]:
         async with aclosing(logs.sandbox_logs(info, sandbox_id, after)) as batches:
             async for batch in batches:

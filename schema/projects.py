@@ -11,6 +11,7 @@ from commandcenter.projects.records import Project as ProjectRecord
 from resolvers import keys, projects
 from resolvers.context import Info
 from resolvers.outcomes import Outcome
+from schema.arguments import After, First, Input
 from schema.errors import UserError, user_errors
 from schema.keys import ApiKey
 from schema.nodes import Connection, Edge, Node, PageInfo
@@ -39,9 +40,7 @@ class Project(Node):
         return isinstance(value, (cls, ProjectRecord))
 
     @strawberry.field(description="Its API keys, newest first; for administrators.")
-    async def api_keys(
-        self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[ApiKey]:
+    async def api_keys(self, info: Info, first: First = None, after: After = None) -> Connection[ApiKey]:
         return view(Connection[ApiKey], await keys.key_page(info, first, after))
 
 
@@ -129,18 +128,16 @@ class ProjectQueries:
         return view(Project, await projects.project(info))
 
     @strawberry.field(description="All projects; for instance administrators.")
-    async def projects(
-        self, info: Info, first: int | None = None, after: str | None = None
-    ) -> ProjectConnection:
+    async def projects(self, info: Info, first: First = None, after: After = None) -> ProjectConnection:
         return view(ProjectConnection, await projects.project_page(info, first, after))
 
 
 @strawberry.type
 class ProjectMutations:
     @strawberry.mutation(description="Make a project; for instance administrators.")
-    async def create_project(self, info: Info, input: CreateProjectInput) -> ProjectPayload:
+    async def create_project(self, info: Info, input: Input[CreateProjectInput]) -> ProjectPayload:
         return _payload(await projects.create(info, input.name, _limits(input)))
 
     @strawberry.mutation(description="Change the limits of the key's project; for administrators.")
-    async def update_project(self, info: Info, input: UpdateProjectInput) -> ProjectPayload:
+    async def update_project(self, info: Info, input: Input[UpdateProjectInput]) -> ProjectPayload:
         return _payload(await projects.update(info, input.name, _limits(input)))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import Enum
+from typing import Annotated
 
 import strawberry
 
@@ -14,6 +15,7 @@ from commandcenter.sandboxes.states import SandboxStatus, TimeoutAction
 from resolvers import sandboxes
 from resolvers.context import Info
 from resolvers.outcomes import Outcome
+from schema.arguments import After, AnySandboxId, Before, Filter, First, Id, Input, Last
 from schema.enums import describe_enum
 from schema.environment import EnvVarInput, environment_of
 from schema.errors import UserError, user_errors
@@ -34,6 +36,12 @@ describe_enum(
     "The order of a list of sandboxes, by when they were asked for.",
     {"NEWEST_FIRST": "The newest first.", "OLDEST_FIRST": "The oldest first."},
 )
+
+
+Order = Annotated[
+    SandboxOrder | None,
+    strawberry.argument(description="In which order; the newest first unless given."),
+]
 
 
 @strawberry.input(description="Which sandboxes are meant; what is not given does not matter.")
@@ -146,7 +154,7 @@ def _payload(outcome: Outcome[SandboxRecord]) -> SandboxPayload:
 @strawberry.type
 class SandboxQueries:
     @strawberry.field(description="One sandbox; null where the project has no such one.")
-    async def sandbox(self, info: Info, id: strawberry.ID) -> Sandbox | None:
+    async def sandbox(self, info: Info, id: Id) -> Sandbox | None:
         found = await sandboxes.sandbox_by_id(info, id)
         return view(Sandbox, found) if found else None
 
@@ -154,12 +162,15 @@ class SandboxQueries:
     async def sandboxes(
         self,
         info: Info,
-        filter: SandboxFilter | None = None,
-        order_by: SandboxOrder | None = None,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
+        filter: Filter[SandboxFilter] = None,
+        order_by: Annotated[
+            SandboxOrder | None,
+            strawberry.argument(description="In which order; the newest first unless given."),
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[Sandbox]:
         page = await sandboxes.sandbox_page(
             info,
@@ -176,7 +187,7 @@ class SandboxQueries:
 @strawberry.type
 class SandboxMutations:
     @strawberry.mutation(description="Make a sandbox; answers when it runs.")
-    async def create_sandbox(self, info: Info, input: CreateSandboxInput) -> CreateSandboxPayload:
+    async def create_sandbox(self, info: Info, input: Input[CreateSandboxInput]) -> CreateSandboxPayload:
         try:
             request = input.request()
         except InvalidError as error:
@@ -188,20 +199,20 @@ class SandboxMutations:
         )
 
     @strawberry.mutation(description="Stop a running sandbox, keeping its files.")
-    async def pause_sandbox(self, info: Info, input: SandboxActionInput) -> SandboxPayload:
+    async def pause_sandbox(self, info: Info, input: Input[SandboxActionInput]) -> SandboxPayload:
         return _payload(await sandboxes.pause(info, input.sandbox_id))
 
     @strawberry.mutation(description="Let a paused sandbox run again, for its time to live from now.")
-    async def resume_sandbox(self, info: Info, input: SandboxActionInput) -> SandboxPayload:
+    async def resume_sandbox(self, info: Info, input: Input[SandboxActionInput]) -> SandboxPayload:
         return _payload(await sandboxes.resume(info, input.sandbox_id))
 
     @strawberry.mutation(description="End a sandbox, from any state; twice is no error.")
-    async def terminate_sandbox(self, info: Info, input: SandboxActionInput) -> SandboxPayload:
+    async def terminate_sandbox(self, info: Info, input: Input[SandboxActionInput]) -> SandboxPayload:
         return _payload(await sandboxes.terminate(info, input.sandbox_id))
 
     @strawberry.mutation(description="End several sandboxes; all, or none where one is not there.")
     async def terminate_sandboxes(
-        self, info: Info, input: TerminateSandboxesInput
+        self, info: Info, input: Input[TerminateSandboxesInput]
     ) -> TerminateSandboxesPayload:
         outcome = await sandboxes.terminate_many(info, input.sandbox_ids)
         ended = outcome.value
@@ -211,7 +222,7 @@ class SandboxMutations:
         )
 
     @strawberry.mutation(description="Let a running sandbox live so many seconds from now.")
-    async def extend_sandbox(self, info: Info, input: ExtendSandboxInput) -> SandboxPayload:
+    async def extend_sandbox(self, info: Info, input: Input[ExtendSandboxInput]) -> SandboxPayload:
         return _payload(await sandboxes.extend(info, input.sandbox_id, input.ttl_seconds))
 
 
@@ -221,7 +232,7 @@ class SandboxSubscriptions:
         description="A sandbox now and at each change; without an id, each of the project's that changes."
     )
     async def sandbox_changed(
-        self, info: Info, sandbox_id: strawberry.ID | None = None
+        self, info: Info, sandbox_id: AnySandboxId = None
     ) -> AsyncGenerator[Sandbox, None]:
         async with aclosing(sandboxes.changes(info, sandbox_id)) as changes:
             async for record in changes:

@@ -8,15 +8,15 @@ import strawberry
 from commandcenter.events.queries import EventSelection
 from commandcenter.executions.queries import ExecutionSelection
 from commandcenter.files.queries import Listing
-from commandcenter.logs.records import LogStream
 from commandcenter.sandboxes.records import Sandbox as SandboxRecord
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
 from resolvers import events, executions, files, logs, sandboxes
 from resolvers.context import Info
 from resolvers.ids import key_of
+from schema.arguments import After, Filter, First, Id, Port, Stream
 from schema.enums import describe_enum
 from schema.events import Event
-from schema.files import FileEntry
+from schema.files import AfterPath, Depth, FileEntry, Limit, Path
 from schema.logs import LogChunkConnection
 from schema.nodes import Connection, Node
 from schema.projects import Project
@@ -114,18 +114,19 @@ class Sandbox(Node):
     metrics: SandboxMetrics | None = strawberry.field(
         resolver=sandboxes.sandbox_metrics, description="What it uses now; null where it does not run."
     )
-    url: str = strawberry.field(
-        resolver=sandboxes.sandbox_url, description="Where a server that listens on a port inside is reached."
-    )
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         """Whether a record is shown as this type."""
         return isinstance(value, (cls, SandboxRecord))
 
+    @strawberry.field(description="Where a server that listens on a port inside is reached.")
+    def url(self, info: Info, port: Port) -> str:
+        return sandboxes.sandbox_url(view(SandboxRecord, self), info, port)
+
     @strawberry.field(description="One of its executions; null where it has no such one.")
     async def execution(
-        self, info: Info, id: strawberry.ID
+        self, info: Info, id: Id
     ) -> Annotated["Execution", strawberry.lazy("schema.executions")] | None:
         found = await sandboxes.execution_of(self, info, key_of(id, executions.TYPE, "id"))
         return cast("Execution | None", found)
@@ -134,9 +135,9 @@ class Sandbox(Node):
     async def executions(
         self,
         info: Info,
-        filter: Annotated["ExecutionFilter", strawberry.lazy("schema.executions")] | None = None,
-        first: int | None = None,
-        after: str | None = None,
+        filter: Filter[Annotated["ExecutionFilter", strawberry.lazy("schema.executions")]] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Annotated["Execution", strawberry.lazy("schema.executions")]]:
         record = view(SandboxRecord, self)
         selection = filter.selection(record.id) if filter else ExecutionSelection(sandbox_id=record.id)
@@ -147,9 +148,9 @@ class Sandbox(Node):
     async def logs(
         self,
         info: Info,
-        first: int | None = None,
-        after: str | None = None,
-        stream: LogStream | None = None,
+        first: First = None,
+        after: After = None,
+        stream: Stream = None,
     ) -> LogChunkConnection:
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))
 
@@ -160,23 +161,21 @@ class Sandbox(Node):
     async def files(
         self,
         info: Info,
-        path: str = "/home/user",
-        depth: int = 1,
-        limit: int | None = None,
-        after: str | None = None,
+        path: Path = "/home/user",
+        depth: Depth = 1,
+        limit: Limit = None,
+        after: AfterPath = None,
     ) -> list[FileEntry]:
         listing = Listing(path=path, depth=depth, limit=limit, after=after)
         return view(list[FileEntry], await files.files_in(self, info, listing))
 
     @strawberry.field(description="What is at a path; null where nothing is. A link is shown as a link.")
-    async def file(self, info: Info, path: str) -> FileEntry | None:
+    async def file(self, info: Info, path: Path) -> FileEntry | None:
         found = await files.file_at(self, info, path)
         return view(FileEntry, found) if found else None
 
     @strawberry.field(description="What happened to it, newest first.")
-    async def events(
-        self, info: Info, first: int | None = None, after: str | None = None
-    ) -> Connection[Event]:
+    async def events(self, info: Info, first: First = None, after: After = None) -> Connection[Event]:
         record = view(SandboxRecord, self)
         selection = EventSelection(sandbox_id=record.id)
         return view(Connection[Event], await events.event_page(info, selection, first, after))

@@ -1,5 +1,7 @@
 """Reading a running execution to its end: every byte to the recorder, then the end that was seen."""
 
+from functools import partial
+
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,6 +12,7 @@ from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ExecutionStatus
 from commandcenter.logs.pending import OwnershipLostError, PendingOutput
 from commandcenter.logs.records import LogStream
+from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import OutputInterruptedError, ProviderSandboxGoneError
 from commandcenter.providers.output import RunningProcess
@@ -41,11 +44,12 @@ async def run_execution(
             async with process:
                 end = await _read(services, process, pending)
         except OutputInterruptedError as interrupted:
-            lost = await _record_loss(services, scope, execution, pending, interrupted)
+            await _drain_with_gap(services, execution, pending, interrupted)
+            lost = await despite_outages(partial(_record_loss, services, scope, execution, interrupted))
             await _end_unread(services, sandbox, process, execution.user)
             return lost
         await services.recorder.drain(pending)
-        return await _record_end(services, scope, sandbox, execution, end)
+        return await despite_outages(partial(_record_end, services, scope, sandbox, execution, end))
     except OwnershipLostError:
         _log.info("execution.owned_by_another", execution_id=str(execution.id))
         return None
@@ -97,17 +101,22 @@ async def _status(session: AsyncSession, execution: Execution, end: Ended) -> Ex
     return ExecutionStatus.CANCELLED if is_cancelled else ExecutionStatus.FAILED
 
 
+async def _drain_with_gap(
+    services: Services, execution: Execution, pending: PendingOutput, interrupted: OutputInterruptedError
+) -> None:
+    """Say outright that output may be missing."""
+    stream = LogStream.PTY if execution.is_terminal else LogStream.STDOUT
+    pending.add_gap(stream, interrupted.message)
+    await services.recorder.drain(pending)
+
+
 async def _record_loss(
     services: Services,
     scope: Scope,
     execution: Execution,
-    pending: PendingOutput,
     interrupted: OutputInterruptedError,
 ) -> Execution | None:
-    """Say outright that output may be missing and that the end was not seen."""
-    stream = LogStream.PTY if execution.is_terminal else LogStream.STDOUT
-    pending.add_gap(stream, interrupted.message)
-    await services.recorder.drain(pending)
+    """Say outright that the end was not seen."""
     gone = isinstance(interrupted.reason, ProviderSandboxGoneError)
     async with services.database.transaction(scope.project_id) as session:
         lost = await change_execution(

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -20,6 +21,7 @@ from commandcenter.executions.states import ExecutionStatus
 from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
 from commandcenter.identifiers import new_id
+from commandcenter.outages import despite_outages
 from commandcenter.providers import processes
 from commandcenter.providers.errors import ProviderUnavailableError
 from commandcenter.providers.output import RunningProcess
@@ -187,9 +189,9 @@ async def _start(
             tag=str(execution.id),
         )
     except DomainError as error:
-        await _record_failure(services, scope, execution, error)
+        await despite_outages(partial(_record_failure, services, scope, execution, error))
         raise
-    return await _record_start(services, scope, sandbox, execution, process)
+    return await despite_outages(partial(_record_start, services, scope, sandbox, execution, process))
 
 
 async def _record_start(

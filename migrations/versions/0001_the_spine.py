@@ -16,7 +16,7 @@ def upgrade() -> None:
     """Apply."""
     op.create_table(
         "instance",
-        sa.Column("only", sa.SmallInteger(), nullable=False),
+        sa.Column("only", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("signing_key", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("only", name=op.f("pk_instance")),

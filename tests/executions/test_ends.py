@@ -151,3 +151,13 @@ async def processes_named(client: Client, sandbox_id: str, word: str) -> str:
         f"| grep 'sleep [{word[0]}]{word[1:]}' || true"
     )
     return str((await client.run(sandbox_id, listing))["stdout"])
+
+
+async def test_a_pause_that_takes_a_commands_process_makes_it_lost_and_says_why(client: Client) -> None:
+    async with client.sandbox() as sandbox_id:
+        execution = await client.start(sandbox_id, "echo before; sleep 100")
+        await first_output(client, execution)
+        await client.mutate("pauseSandbox", "id", sandboxId=sandbox_id)
+        ended = await client.ended(execution)
+        assert (ended["status"], ended["exitCode"], ended["stdout"]) == ("LOST", None, "before\n")
+        assert "paused" in ended["statusReason"]

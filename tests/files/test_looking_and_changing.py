@@ -149,7 +149,7 @@ async def test_more_entries_than_one_answer_holds_come_in_pages(
 async def test_a_directory_too_large_to_look_through_is_said_to_be(
     client: Client, sandbox_id: str, folder: str
 ) -> None:
-    await client.run(sandbox_id, "seq 1 60000 | xargs touch", cwd=folder)
+    await client.run(sandbox_id, "seq -f '%0240.0f' 1 9000 | xargs touch", cwd=folder)
     [error] = await client.errors(
         "query($id: ID!, $path: String!) { sandbox(id: $id) { files(path: $path, limit: 1) { name } } }",
         id=sandbox_id,
@@ -298,7 +298,7 @@ async def test_only_files_have_text(client: Client, sandbox_id: str, folder: str
 async def test_one_operation_gets_so_much_text_and_no_more(
     client: Client, sandbox_id: str, folder: str
 ) -> None:
-    await client.run(sandbox_id, "for i in $(seq 40); do head -c 1000000 /dev/zero > $i; done", cwd=folder)
+    await client.run(sandbox_id, "for i in $(seq 22); do head -c 1000000 /dev/zero > $i; done", cwd=folder)
     answer = await client.answer(
         f'{{ sandbox(id: "{sandbox_id}") {{ files(path: "{folder}") {{ text(maxBytes: 1000000) }} }} }}'
     )

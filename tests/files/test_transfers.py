@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from commandcenter.access.scope import Role, Scope
@@ -293,6 +294,22 @@ async def test_an_upload_that_cannot_be_is_a_typed_error_and_changes_nothing(
     )
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     assert await names_below(client, sandbox_id, folder) == []
+
+
+async def test_a_browser_uploads_from_our_own_pages_alone(
+    client: Client, sandbox_id: str, folder: str
+) -> None:
+    async with httpx.AsyncClient(base_url=client.address) as browser:
+        signed_in = await browser.post("/sign-in", data={"key": client.key})
+        assert signed_in.status_code == 303
+        parameters = {"sandboxId": sandbox_id, "path": f"{folder}/page"}
+        for origin in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            refused = await browser.put("/files", params=parameters, content=b"evil", headers=origin)
+            assert (refused.status_code, code_of(refused)) == (403, "FORBIDDEN")
+        assert await names_below(client, sandbox_id, folder) == []
+        ours = {"Origin": client.address}
+        taken = await browser.put("/files", params=parameters, content=b"ours", headers=ours)
+        assert (taken.status_code, taken.json()["size"]) == (200, 4)
 
 
 async def test_an_upload_that_breaks_off_leaves_the_file_as_it_was(

@@ -119,7 +119,7 @@ async def test_a_process_that_is_killed_is_started_again_and_that_is_said(
     killed = started.process_id(name)
     os.kill(killed, signal.SIGKILL)
     await started.says(f"{name} is ready again")
-    assert f"{name} ended (killed by SIGKILL); starting it again in 0.5 s" in started.said
+    assert f"{name} ended (killed by SIGKILL); starting it again in 0.5 s" in started.said, started.said
     assert started.process_id(name) != killed
     assert await is_ready(started)
 

@@ -224,7 +224,8 @@ async def test_a_terminal_has_a_size_a_prompt_and_job_control(sandbox: AsyncSand
     await sandbox.pty.resize(handle.pid, PtySize(rows=20, cols=99))
     await sandbox.pty.send_stdin(handle.pid, b"stty size\n")
     await screen.wait_for(b"20 99")
-    await sandbox.pty.send_stdin(handle.pid, b"sleep 60\n")
+    await sandbox.pty.send_stdin(handle.pid, b"echo be''gun; sleep 60\n")
+    await screen.wait_for(b"begun")
     await sandbox.pty.send_stdin(handle.pid, b"\x03")
     await sandbox.pty.send_stdin(handle.pid, b"echo code $?\n")
     await screen.wait_for(b"code 130")
@@ -266,7 +267,7 @@ class _Screen:
         self._changed.set()
 
     async def wait_for(self, words: bytes) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while words not in self._shown:
                 self._changed.clear()
                 await self._changed.wait()

@@ -1,0 +1,1 @@
+"""What Prometheus is shown is what happened, whichever process is asked."""
