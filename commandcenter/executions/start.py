@@ -1,7 +1,6 @@
 """Starting a command in a sandbox."""
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
@@ -11,48 +10,28 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
-from commandcenter.errors import DomainError, InvalidError
+from commandcenter.errors import DomainError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
 from commandcenter.executions.leases import LEASE
 from commandcenter.executions.leftovers import end_leftover
 from commandcenter.executions.records import Execution
+from commandcenter.executions.requests import StartExecution, require_valid
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
 from commandcenter.executions.wait import Reading, wait_until_ended
-from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
+from commandcenter.idempotency import fingerprint, require_same_request
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
 from commandcenter.providers import processes
 from commandcenter.providers.errors import ProviderUnavailableError
 from commandcenter.providers.output import RunningProcess
-from commandcenter.providers.processes import PtySize
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
-from commandcenter.texts import require_text
-
-LONGEST_COMMAND = 131_071
-LONGEST_TIMEOUT_SECONDS = 86_400
-LONGEST_PATH = 4096
-LONGEST_USER = 200
-
-
-@dataclass(frozen=True, slots=True)
-class StartExecution:
-    """A command for a sandbox; None: the sandbox's default. `terminal` runs it, or a shell, in a terminal."""
-
-    command: str
-    cwd: str | None = None
-    user: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    timeout_seconds: int | None = None
-    stdin: bool = False
-    terminal: PtySize | None = None
-    idempotency_key: str | None = None
 
 
 async def execute_command(
@@ -64,7 +43,7 @@ async def execute_command(
     execution is kept as FAILED or LOST, and says so.
     """
     scope.require(Role.OPERATOR)
-    _require_valid(request)
+    require_valid(request)
     execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
     reading: Reading | None = None
     if sandbox is not None:
@@ -76,23 +55,6 @@ async def execute_command(
     if wait:
         return await wait_until_ended(services, scope, execution, reading)
     return execution
-
-
-def _require_valid(request: StartExecution) -> None:
-    require_valid_key(request.idempotency_key)
-    if request.terminal is None and not request.command.strip():
-        raise InvalidError("Give a command to run.", ("command",))
-    if "\0" in request.command or len(request.command.encode()) > LONGEST_COMMAND:
-        raise InvalidError(
-            f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
-            ("command",),
-        )
-    require_text(request.cwd, "cwd", LONGEST_PATH)
-    require_text(request.user, "user", LONGEST_USER)
-    if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-        raise InvalidError(
-            f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
-        )
 
 
 async def _record_intent(
