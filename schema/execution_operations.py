@@ -8,7 +8,7 @@ import strawberry
 from commandcenter.errors import InvalidError
 from commandcenter.executions.queries import ExecutionSelection
 from commandcenter.executions.records import Execution as ExecutionRecord
-from commandcenter.executions.start import StartExecution
+from commandcenter.executions.requests import StartExecution
 from commandcenter.providers.processes import PtySize
 from resolvers import executions
 from resolvers.context import Info

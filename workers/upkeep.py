@@ -6,7 +6,7 @@ at work changes nothing that it does: every step is a compare-and-set.
 
 from typing import Any
 
-from commandcenter.executions.leases import settle_abandoned
+from commandcenter.executions.abandoned import settle_abandoned
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up
 from commandcenter.services import Services

@@ -115,9 +115,12 @@ async def _find_by_key(session: AsyncSession, scope: Scope, key: str | None) -> 
 
 
 async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, wanted: str) -> Sandbox:
-    # The project's row is locked, so that two requests cannot both take the last free place.
+    # The project's row is locked, so that two requests cannot both take the last free place; not its key,
+    # which others who write an event refer to: one of them may hold what the insertion below waits for.
     project = (
-        await session.execute(select(Project).where(Project.id == scope.project_id).with_for_update())
+        await session.execute(
+            select(Project).where(Project.id == scope.project_id).with_for_update(key_share=True)
+        )
     ).scalar_one()
     ttl_seconds = _require_valid(request, project)
     live = await session.scalar(
@@ -253,5 +256,5 @@ async def _await_creation(services: Services, scope: Scope, sandbox: Sandbox) ->
 
 
 def _earlier_failure(sandbox: Sandbox | None) -> DomainError:
-    reason = sandbox.status_reason if sandbox is not None else "the provider refused it"
+    reason = sandbox.status_reason if sandbox is not None else "the provider refused it."
     return ProviderUnavailableError(f"The request with this idempotency key failed: {reason} Try again.")
