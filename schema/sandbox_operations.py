@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import strawberry
 
 from commandcenter.errors import InvalidError
-from commandcenter.sandboxes.create import LARGEST_METADATA_BYTES, CreateSandbox
+from commandcenter.sandboxes.create import CreateSandbox
 from commandcenter.sandboxes.queries import SandboxSelection
 from commandcenter.sandboxes.records import Sandbox as SandboxRecord
 from commandcenter.sandboxes.states import SandboxStatus, TimeoutAction
@@ -19,7 +19,6 @@ from schema.arguments import After, AnySandboxId, Before, Filter, First, Id, Inp
 from schema.enums import describe_enum
 from schema.environment import EnvVarInput, environment_of
 from schema.errors import UserError, user_errors
-from schema.json_objects import json_object
 from schema.nodes import Connection
 from schema.sandboxes import Sandbox
 from schema.scalars import JSON
@@ -63,7 +62,7 @@ class SandboxFilter:
             provider=self.provider,
             template=self.template,
             name_contains=self.name_contains,
-            metadata_contains=json_object(self.metadata, "metadata", LARGEST_METADATA_BYTES),
+            metadata_contains=cast("dict[str, Any] | None", self.metadata),
         )
 
 
@@ -106,7 +105,7 @@ class CreateSandboxInput:
             idle_timeout_seconds=self.idle_timeout_seconds,
             on_timeout=self.on_timeout or TimeoutAction.TERMINATE,
             environment=environment_of(self.envs),
-            metadata=json_object(self.metadata, "metadata", LARGEST_METADATA_BYTES) or {},
+            metadata={} if self.metadata is None else cast("dict[str, Any]", self.metadata),
             allow_internet=bool(self.allow_internet),
             idempotency_key=self.idempotency_key,
         )

@@ -7,26 +7,32 @@ from arq.connections import RedisSettings
 from arq.cron import cron
 
 from commandcenter.heartbeats import beating
+from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
+from workers.turns import Turns
 from workers.upkeep import (
     ROUND_SECONDS,
     SECONDS_BETWEEN_RECONCILIATIONS,
     SECONDS_BETWEEN_ROUNDS,
     keep_sandboxes_up,
     reconcile_providers,
+    settle_executions,
 )
 
 if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
 
 _SERVICES_STACK = "services_stack"
+_MOST_JOBS = 50
+"""Jobs that wait for a slow provider must leave room for the others; each is small."""
 
 
 async def open_worker(context: dict[Any, Any]) -> None:
-    """Give every job what domain functions work with, as `services` in its context."""
+    """Give every job what domain functions work with, as `services` in its context, and its memory."""
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
+    context["turns"], context["doubts"] = Turns(), Doubts()
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 
@@ -48,6 +54,12 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
                 run_at_startup=True,
             ),
             cron(
+                cast("WorkerCoroutine", settle_executions),
+                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
+                timeout=ROUND_SECONDS,
+                run_at_startup=True,
+            ),
+            cron(
                 cast("WorkerCoroutine", reconcile_providers),
                 second=set(range(1, 60, SECONDS_BETWEEN_RECONCILIATIONS)),
                 timeout=ROUND_SECONDS,
@@ -58,6 +70,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "redis_settings": RedisSettings.from_dsn(settings.redis_url or ""),
         # Each poll costs an idle worker processor time; what is queued here may wait this long.
         "poll_delay": 0.25,
+        "max_jobs": _MOST_JOBS,
         "max_tries": 1,
         "retry_jobs": False,
         "allow_abort_jobs": True,

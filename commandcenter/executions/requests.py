@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from commandcenter.environment import require_valid_environment
 from commandcenter.errors import InvalidError
 from commandcenter.idempotency import require_valid_key
 from commandcenter.providers.processes import PtySize
@@ -39,6 +40,7 @@ def require_valid(request: StartExecution) -> None:
         )
     require_text(request.cwd, "cwd", LONGEST_PATH)
     require_text(request.user, "user", LONGEST_USER)
+    require_valid_environment(request.environment)
     if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
         raise InvalidError(
             f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)

@@ -13,9 +13,10 @@ from commandcenter.clock import now
 from commandcenter.errors import DomainError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
+from commandcenter.executions.errors import RunningExecutionsQuotaError
 from commandcenter.executions.leases import LEASE
 from commandcenter.executions.leftovers import end_leftover
-from commandcenter.executions.records import Execution
+from commandcenter.executions.records import NOT_ENDED, Execution
 from commandcenter.executions.requests import StartExecution, require_valid
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
@@ -32,6 +33,9 @@ from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
+
+# Each holds a connection and some megabytes of output on its way.
+MOST_RUNNING = 400
 
 
 async def execute_command(
@@ -107,6 +111,9 @@ async def _insert(
     )
     if sandbox is None:
         raise SandboxStateError(await get_sandbox(session, scope, sandbox_id), SandboxStatus.RUNNING)
+    running = select(func.count()).where(Execution.sandbox_id == sandbox_id, NOT_ENDED)
+    if (await session.execute(running)).scalar_one() >= MOST_RUNNING:
+        raise RunningExecutionsQuotaError(MOST_RUNNING)
     execution = Execution(
         id=new_id(),
         project_id=scope.project_id,

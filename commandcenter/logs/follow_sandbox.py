@@ -6,6 +6,7 @@ was not there at the last look has a number that the cursor does not hold.
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,7 +18,7 @@ from commandcenter.logs.cursors import SandboxPosition, decode_sandbox_cursor, e
 from commandcenter.logs.feed import FeedQueue
 from commandcenter.logs.follow import LARGEST_BATCH_BYTES, LogBatch, as_batch, runs, woken
 from commandcenter.logs.store import read_chunks
-from commandcenter.logs.unread import finish, unread_executions
+from commandcenter.logs.unread import finish, is_read_whole, unread_executions
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
@@ -40,8 +41,7 @@ async def follow_sandbox(
         while True:
             async with services.database.transaction(scope.project_id) as session:
                 sandbox = await get_sandbox(session, scope, sandbox_id)
-                unread = await unread_executions(session, scope, sandbox_id, position)
-                chunks = await _read(session, scope, unread, position)
+                unread, chunks = await _first_news(session, scope, sandbox_id, position)
             for batch in _batches(chunks, sandbox_id, position):
                 yield batch
             finished = finish(unread, position)
@@ -53,6 +53,21 @@ async def follow_sandbox(
             async for live in _live(services, sandbox_id, position, wake, queue, listener):
                 for batch in _batches(live, sandbox_id, position):
                     yield batch
+
+
+async def _first_news(
+    session: AsyncSession, scope: Scope, sandbox_id: UUID, position: SandboxPosition
+) -> tuple[list[Execution], list[LogChunk]]:
+    """Unread executions up to some that bring the reader on, or all; and the chunks that follow of them."""
+    executions: list[Execution] = []
+    unread = unread_executions(session, scope, sandbox_id, position)
+    async with aclosing(unread):
+        async for some in unread:
+            executions += some
+            chunks = await _read(session, scope, some, position)
+            if chunks or any(is_read_whole(execution, position) for execution in some):
+                return executions, chunks
+    return executions, []
 
 
 async def _read(

@@ -1,6 +1,7 @@
 """Pages of stored chunks, of one execution or of a whole sandbox."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -79,15 +80,7 @@ async def read_sandbox_page(
     """The chunks of all executions of a sandbox after a cursor, execution by execution."""
     size = PageRequest(first=first).size
     position = decode_sandbox_cursor(after, sandbox.id)
-    unread = await unread_executions(session, scope, sandbox.id, position, only_with_output=True)
-    chunks = await read_chunks(
-        session,
-        scope,
-        _positions(unread, position),
-        most_bytes=_LARGEST_PAGE_BYTES,
-        most_chunks=size + 1,
-        stream=stream,
-    )
+    unread, chunks = await _first_chunks(session, scope, sandbox, position, size + 1, stream)
     shown = chunks[:size]
     cursors = []
     for chunk in shown:
@@ -96,17 +89,46 @@ async def read_sandbox_page(
         cursors.append(encode_sandbox_cursor(sandbox.id, position))
     has_next = len(chunks) > size
     if not has_next and _is_cut_short(shown):
-        has_next = await _follows(session, scope, _positions(unread, position), stream)
+        _, following = await _first_chunks(session, scope, sandbox, position, 1, stream)
+        has_next = bool(following)
     return ChunkPage(chunks=shown, cursors=cursors, has_next=has_next, has_previous=after is not None)
 
 
-def _positions(executions: Sequence[Execution], position: SandboxPosition) -> list[tuple[UUID, int]]:
-    return [(execution.id, position.sequence(execution.number)) for execution in executions]
+async def _first_chunks(
+    session: AsyncSession,
+    scope: Scope,
+    sandbox: Sandbox,
+    position: SandboxPosition,
+    most: int,
+    stream: LogStream | None,
+) -> tuple[list[Execution], list[LogChunk]]:
+    """The first chunks after a position, and the executions that were looked at for them."""
+    executions: list[Execution] = []
+    chunks: list[LogChunk] = []
+    unread = unread_executions(session, scope, sandbox.id, position, only_with_output=True)
+    async with aclosing(unread):
+        async for some in unread:
+            executions += some
+            chunks += await read_chunks(
+                session,
+                scope,
+                [(execution.id, position.sequence(execution.number)) for execution in some],
+                most_bytes=_LARGEST_PAGE_BYTES - _bytes(chunks),
+                most_chunks=most - len(chunks),
+                stream=stream,
+            )
+            if len(chunks) == most or _is_cut_short(chunks):
+                break
+    return executions, chunks
 
 
 def _is_cut_short(chunks: Sequence[LogChunk]) -> bool:
     """Whether a page's bytes, not its count, ended it."""
-    return sum(len(chunk.data) for chunk in chunks) >= _LARGEST_PAGE_BYTES
+    return _bytes(chunks) >= _LARGEST_PAGE_BYTES
+
+
+def _bytes(chunks: Sequence[LogChunk]) -> int:
+    return sum(len(chunk.data) for chunk in chunks)
 
 
 async def _follows(

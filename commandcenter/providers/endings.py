@@ -1,10 +1,14 @@
-"""How a process ended, from the words of E2B's agent."""
+"""How processes and sandboxes ended, in a provider's words."""
 
 import re
 import signal
 from dataclasses import dataclass
+from typing import Literal
 
 from e2b.envd.process.process_pb import ProcessEvent
+
+EndReason = Literal["KILLED", "EXPIRED", "OUT_OF_MEMORY", "CRASHED"]
+"""Why a sandbox ended, as our runtime tells it."""
 
 # E2B's agent is written in Go and reports signals by Go's names for them.
 _GO_SIGNAL_NAMES = {

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
+import httpx
 from e2b import AsyncSandbox
 from e2b.client import E2B
 from e2b.sandbox.sandbox_api import SandboxInfo, SandboxQuery
@@ -18,6 +19,7 @@ from commandcenter.providers.attachments import (
     AttachmentDetails,
     SandboxState,
 )
+from commandcenter.providers.endings import EndReason
 from commandcenter.providers.errors import ProviderSandboxGoneError, ProviderUnavailableError
 from commandcenter.providers.mapping import Subject, control_plane_call
 
@@ -183,6 +185,18 @@ class Provider:
             raise ProviderUnavailableError(
                 f"Provider {self.name} lists more than {_MOST_PAGES * _PAGE_SIZE} sandboxes."
             )
+
+    async def end_reason(self, sandbox_id: str) -> EndReason | None:
+        """Why a sandbox that is gone ended; None where that is not known. Only our runtime tells."""
+        if self.kind != "local":
+            return None
+        async with self._call(Subject.SANDBOX), httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(
+                f"{self.account.api_url}/runtime/sandboxes/{sandbox_id}",
+                headers={"X-API-Key": self.account.api_key},
+            )
+            reason = answer.json().get("endReason") if answer.is_success else None
+        return reason if reason in get_args(EndReason) else None
 
     async def metrics(self, sandbox_id: str) -> ProviderMetrics | None:
         """The latest measurement of a sandbox; None before the first."""

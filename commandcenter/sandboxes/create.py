@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
+from commandcenter.environment import require_valid_environment
 from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
@@ -23,19 +24,17 @@ from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
 from commandcenter.sandboxes.errors import SandboxQuotaError
 from commandcenter.sandboxes.marks import provider_metadata
 from commandcenter.sandboxes.queries import get_sandbox
-from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
-from commandcenter.texts import require_text
+from commandcenter.texts import require_json_object, require_text
 
 _log = structlog.get_logger()
 
 SHORTEST_TTL_SECONDS = 1
 LONGEST_NAME = 200
 LONGEST_TEMPLATE = 200
-LARGEST_METADATA_BYTES = 16_384
-MOST_ENVIRONMENT_VARIABLES = 200
 # A create that was begun by somebody else is waited for as long as a provider may take.
 _OTHERS_CREATE_SECONDS = 90
 
@@ -67,6 +66,8 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     require_valid_key(request.idempotency_key)
     require_text(request.name, "name", LONGEST_NAME)
     require_text(request.template, "template", LONGEST_TEMPLATE)
+    require_valid_environment(request.environment)
+    require_json_object(request.metadata, "metadata", LARGEST_METADATA_BYTES)
     provider = _provider(services, request.provider)
     request = replace(
         request, provider=provider.name, template=request.template or services.settings.default_template

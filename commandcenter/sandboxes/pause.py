@@ -1,8 +1,11 @@
 """Pausing a sandbox, and resuming it."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, update
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
@@ -15,14 +18,22 @@ from commandcenter.services import Services
 
 
 async def pause_sandbox(
-    services: Services, scope: Scope, sandbox_id: UUID, because: str | None = None
+    services: Services,
+    scope: Scope,
+    sandbox_id: UUID,
+    because: str | None = None,
+    *,
+    only_if: Sequence[ColumnElement[bool]] = (),
 ) -> Sandbox:
     """Stop a running sandbox, keeping its files and, where the provider can, its processes.
 
-    A paused sandbox does not expire. `SandboxStateError` where it is not running.
+    A sandbox that was paused does not expire. With `only_if`, conditions on its row, nothing happens where
+    they do not hold any more. `SandboxStateError` where it is not running.
     """
     scope.require(Role.OPERATOR)
     sandbox = await _require_state(services, scope, sandbox_id, SandboxStatus.RUNNING)
+    if only_if and not await _holds(services, scope, sandbox_id, only_if):
+        return sandbox
     return await asyncio.shield(
         services.background.start(_pause(services, scope, sandbox, because), "pause-sandbox")
     )
@@ -52,12 +63,31 @@ async def _require_state(
     return sandbox
 
 
+async def _holds(
+    services: Services, scope: Scope, sandbox_id: UUID, conditions: Sequence[ColumnElement[bool]]
+) -> bool:
+    async with services.database.transaction(scope.project_id) as session:
+        found = await session.scalar(select(Sandbox.id).where(Sandbox.id == sandbox_id, *conditions))
+    return found is not None
+
+
 async def _pause(services: Services, scope: Scope, sandbox: Sandbox, because: str | None) -> Sandbox:
     await services.providers.get(sandbox.provider).pause(_provider_id(sandbox))
     async with services.database.transaction(scope.project_id) as session:
         paused = await change_sandbox(
             session, scope, sandbox.id, SandboxStatus.PAUSED, status_reason=because, expires_at=None
         )
+        if paused is None:
+            # The sweep may have seen it stand still before we could say that it was meant to.
+            await session.execute(
+                update(Sandbox)
+                .where(
+                    Sandbox.id == sandbox.id,
+                    Sandbox.status == SandboxStatus.PAUSED,
+                    Sandbox.incarnation == sandbox.incarnation,
+                )
+                .values(status_reason=because, expires_at=None)
+            )
         result = paused or await get_sandbox(session, scope, sandbox.id)
     announce_sandbox(services.signals, result)
     return result

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from commandcenter.access.scope import Scope
 from commandcenter.pages import Page, PageRequest, read_page
 from commandcenter.sandboxes.errors import SandboxNotFoundError
-from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
-from commandcenter.texts import require_storable
+from commandcenter.texts import require_json_object, require_storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ def select_sandboxes(scope: Scope, selection: SandboxSelection) -> Select[Sandbo
     require_storable(selection.provider, "provider")
     require_storable(selection.template, "template")
     require_storable(selection.name_contains, "nameContains")
+    if selection.metadata_contains is not None:
+        require_json_object(selection.metadata_contains, "metadata", LARGEST_METADATA_BYTES)
     query = select(Sandbox).where(Sandbox.project_id == scope.project_id)
     if selection.statuses:
         query = query.where(Sandbox.status.in_(selection.statuses))

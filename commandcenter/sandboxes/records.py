@@ -12,6 +12,8 @@ from commandcenter.database import Record
 from commandcenter.identifiers import new_id
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
 
+LARGEST_METADATA_BYTES = 16_384
+
 
 class Sandbox(Record):
     """A sandbox, from the intent to make it to long after its end.

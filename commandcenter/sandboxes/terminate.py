@@ -1,10 +1,11 @@
 """Ending a sandbox, from any state, for a reason that is kept."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
@@ -24,15 +25,19 @@ async def terminate_sandbox(
     scope: Scope,
     sandbox_id: UUID,
     reason: TerminationReason = TerminationReason.USER,
+    *,
+    only_if: Sequence[ColumnElement[bool]] = (),
 ) -> Sandbox:
     """End a sandbox. From any state, and a second time is no error.
 
+    With `only_if`, conditions on its row, nothing happens where they do not hold any more.
+
     The wish is recorded first: if the provider does not answer, the sandbox is returned as it is, its
-    `status_reason` says so, and `finish_terminations` ends it as soon as the provider answers.
+    `status_reason` says so, and the upkeep ends it as soon as the provider answers.
     """
     scope.require(Role.OPERATOR)
-    sandbox = await _record_wish(services, scope, sandbox_id, reason)
-    if sandbox.status is SandboxStatus.TERMINATED:
+    sandbox = await _record_wish(services, scope, sandbox_id, reason, only_if)
+    if sandbox.status is SandboxStatus.TERMINATED or sandbox.termination_requested_at is None:
         return sandbox
     return await asyncio.shield(
         services.background.start(finish_termination(services, scope, sandbox), "terminate-sandbox")
@@ -64,7 +69,11 @@ async def finish_termination(services: Services, scope: Scope, sandbox: Sandbox)
 
 
 async def _record_wish(
-    services: Services, scope: Scope, sandbox_id: UUID, reason: TerminationReason
+    services: Services,
+    scope: Scope,
+    sandbox_id: UUID,
+    reason: TerminationReason,
+    only_if: Sequence[ColumnElement[bool]],
 ) -> Sandbox:
     """Write down that the sandbox shall end, and why; the first reason stands."""
     async with services.database.transaction(scope.project_id) as session:
@@ -75,9 +84,11 @@ async def _record_wish(
                 Sandbox.project_id == scope.project_id,
                 Sandbox.status != SandboxStatus.TERMINATED,
                 Sandbox.termination_requested_at.is_(None),
+                *only_if,
             )
             .values(termination_requested_at=now(), termination_reason=reason)
-            .returning(Sandbox)
+            .returning(Sandbox),
+            execution_options={"synchronize_session": False},
         )
         if wished is None:
             return await get_sandbox(session, scope, sandbox_id)

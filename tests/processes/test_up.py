@@ -112,6 +112,7 @@ async def test_a_port_that_is_taken_is_said_in_one_line(short_folder: Path) -> N
         said = await fails(short_folder / "port", port=port)
     assert f"commandcenter: Port {port} on 127.0.0.1 is taken by another program." in said
     assert "Traceback" not in said
+    assert "stop" not in said.split("commandcenter: ")[0], "nothing was started yet"
 
 
 @pytest.mark.parametrize("name", ["web", "runtime", "postgresql"])
