@@ -28,7 +28,7 @@ class Project(Node):
         description="The time to live of sandboxes that ask for none, in seconds."
     )
     max_ttl_seconds: int = strawberry.field(
-        description="How long a sandbox lives at most, from its start, in seconds."
+        description="How long a sandbox may run in all, in seconds; while it is paused does not count."
     )
     max_sandboxes: int = strawberry.field(description="How many sandboxes may be live at a time.")
     max_parallel_forks: int = strawberry.field(description="How many forks work at a time.")

@@ -105,7 +105,10 @@ class Sandbox(Node):
         description="When a command, input or file operation last used it; looking at it is no use."
     )
     expires_at: datetime | None = strawberry.field(
-        description="When its time to live runs out; null while it does not run."
+        description=(
+            "When its time to live runs out; null while it is paused or has ended. One that its provider "
+            "paused, though it was to be terminated on timeout, keeps it and ends then unless resumed."
+        )
     )
     terminated_at: datetime | None = strawberry.field(description="When it ended.")
     parent: Annotated["Sandbox", strawberry.lazy("schema.sandboxes")] | None = strawberry.field(

@@ -41,3 +41,16 @@ class SandboxQuotaError(DomainError):
             f"The project's limit maxSandboxes ({limit}) is reached. Terminate a sandbox, or have an "
             "administrator raise the limit."
         )
+
+
+class SandboxCeilingError(DomainError):
+    """The sandbox has run for as long as its project lets any run."""
+
+    code = ErrorCode.QUOTA_EXCEEDED
+
+    def __init__(self, ceiling_seconds: int) -> None:
+        super().__init__(
+            f"The sandbox has run for the project's maxTtlSeconds ({ceiling_seconds}). Make another one, or "
+            "have an administrator raise the limit.",
+            ("sandboxId",),
+        )

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, select, update
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
+from commandcenter.sandboxes.ceiling import require_seconds_left
 from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
@@ -40,14 +41,16 @@ async def pause_sandbox(
 
 
 async def resume_sandbox(services: Services, scope: Scope, sandbox_id: UUID) -> Sandbox:
-    """Let a paused sandbox run again, for its time to live from now.
+    """Let a paused sandbox run again, for its time to live from now or what its project's ceiling leaves.
 
-    `SandboxStateError` where it is not paused.
+    `SandboxStateError` where it is not paused, `SandboxCeilingError` where nothing is left.
     """
     scope.require(Role.OPERATOR)
     sandbox = await _require_state(services, scope, sandbox_id, SandboxStatus.PAUSED)
+    async with services.database.transaction(scope.project_id) as session:
+        ttl_seconds = min(sandbox.ttl_seconds, await require_seconds_left(session, sandbox))
     return await asyncio.shield(
-        services.background.start(_resume(services, scope, sandbox), "resume-sandbox")
+        services.background.start(_resume(services, scope, sandbox, ttl_seconds), "resume-sandbox")
     )
 
 
@@ -93,9 +96,9 @@ async def _pause(services: Services, scope: Scope, sandbox: Sandbox, because: st
     return result
 
 
-async def _resume(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
+async def _resume(services: Services, scope: Scope, sandbox: Sandbox, ttl_seconds: int) -> Sandbox:
     resumed_at_provider = await services.providers.get(sandbox.provider).resume(
-        _provider_id(sandbox), sandbox.ttl_seconds
+        _provider_id(sandbox), ttl_seconds
     )
     async with services.database.transaction(scope.project_id) as session:
         resumed = await change_sandbox(
@@ -107,7 +110,7 @@ async def _resume(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox
             attachment=resumed_at_provider.attachment.as_json(),
             status_reason=None,
             last_activity_at=now(),
-            expires_at=now() + timedelta(seconds=sandbox.ttl_seconds),
+            expires_at=now() + timedelta(seconds=ttl_seconds),
             incarnation=Sandbox.incarnation + 1,
         )
         result = resumed or await get_sandbox(session, scope, sandbox.id)
