@@ -208,9 +208,10 @@ async def _record_start(
             last_activity_at=now(),
             expires_at=now() + timedelta(seconds=sandbox.ttl_seconds),
             incarnation=Sandbox.incarnation + 1,
+            only_if=(Sandbox.termination_requested_at.is_(None),),
         )
     if started is None:
-        # It was terminated while the provider was at work: the wish of its end stands.
+        # Its end was wished for while the provider was at work, and stands.
         await provider.kill(made.attachment.sandbox_id)
         async with services.database.transaction(scope.project_id) as session:
             return await get_sandbox(session, scope, sandbox.id)
