@@ -1,0 +1,170 @@
+"""What a provider has and what our records say are brought together, and nobody's sandbox is harmed by it."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from commandcenter.identifiers import new_id
+from commandcenter.sandboxes.doubts import Doubts, Patience
+from commandcenter.sandboxes.marks import SANDBOX_MARK
+from commandcenter.sandboxes.reconcile import reconcile
+from commandcenter.sandboxes.states import SandboxStatus
+from commandcenter.services import Services
+from tests.fixtures.client import Client
+from tests.fixtures.product import Product, Project
+from tests.providers.wire import WireServer, answer, wire_server
+from tests.sandboxes.at_provider import provider_sandboxes
+from tests.sandboxes.sweeping import (
+    AT_ONCE,
+    add_record,
+    ago,
+    change_record,
+    foreign_marks,
+    is_at_runtime,
+    made_beside,
+    our_marks,
+    product_services,
+    read_record,
+    sweep,
+    wired_provider,
+)
+from tests.sandboxes.test_timers import when
+
+
+@pytest.fixture(scope="module")
+async def services(product: Product) -> AsyncIterator[Services]:
+    async with product_services(product) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[WireServer]:
+    async with wire_server() as server:
+        server.reset()
+        yield server
+
+
+async def provider_id(project: Project) -> tuple[str, UUID]:
+    """The provider's id and ours of the one sandbox that the project has."""
+    [found] = [
+        (one["sandboxID"], UUID(one["metadata"][SANDBOX_MARK])) for one in await provider_sandboxes(project)
+    ]
+    return found
+
+
+async def test_a_sandbox_that_was_killed_at_its_provider_is_terminated(
+    client: Client, services: Services, project: Project
+) -> None:
+    made = await client.create_sandbox()
+    there, _ = await provider_id(project)
+    await services.providers.get("local").kill(there)
+    await sweep(services)
+    ended = await client.show(made["id"], "status statusReason terminationReason expiresAt")
+    assert (ended["status"], ended["terminationReason"]) == ("TERMINATED", "PROVIDER")
+    assert "at its provider" in ended["statusReason"]
+    assert ended["expiresAt"] is None
+
+
+async def test_a_sandbox_that_crashed_says_so(client: Client, services: Services, project: Project) -> None:
+    made = await client.create_sandbox()
+    there, _ = await provider_id(project)
+    stored = next(project.product.runtime.state.rglob(f"{there}/meta.json"))
+    os.kill(json.loads(stored.read_bytes())["pid1"]["pid"], signal.SIGKILL)
+    ended = await when(client, made["id"], "TERMINATED")
+    assert ended["terminationReason"] == "CRASH"
+    assert "crashed" in ended["statusReason"]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("OUT_OF_MEMORY", "OUT_OF_MEMORY"),
+        ("CRASHED", "CRASH"),
+        ("EXPIRED", "TTL"),
+        ("KILLED", "PROVIDER"),
+        ("of another sort", "PROVIDER"),
+    ],
+)
+async def test_the_runtimes_reason_of_an_end_is_kept(
+    services: Services, project: Project, wire: WireServer, told: str, reason: str
+) -> None:
+    record_id = await add_record(project, provider="wired", provider_sandbox_id="igone")
+    wire.answers["GET", "/runtime/sandboxes/igone"] = answer(200, {"endReason": told})
+    await reconcile(services, wired_provider(wire), Doubts())
+    record = await read_record(project, record_id)
+    assert (record.status, record.termination_reason) == ("TERMINATED", reason)
+
+
+async def test_what_is_missing_from_a_list_and_yet_there_lives_on(
+    services: Services, project: Project, wire: WireServer
+) -> None:
+    record_id = await add_record(project, provider="wired", provider_sandbox_id="isandbox1")
+    await reconcile(services, wired_provider(wire), Doubts())
+    assert (await read_record(project, record_id)).status is SandboxStatus.RUNNING
+    del wire.answers["GET", "/sandboxes/isandbox1"]
+    await reconcile(services, wired_provider(wire), Doubts())
+    assert (await read_record(project, record_id)).status is SandboxStatus.TERMINATED
+
+
+async def test_an_orphan_is_ended_after_its_grace_and_not_before(
+    services: Services, project: Project
+) -> None:
+    async with made_beside(project, our_marks, services, new_id()) as orphan:
+        await sweep(services, Patience(orphan=timedelta(seconds=20)))
+        assert await is_at_runtime(project, orphan)
+        await sweep(services, AT_ONCE)
+        assert not await is_at_runtime(project, orphan)
+
+
+async def test_a_sandbox_with_anothers_mark_is_never_touched(services: Services, project: Project) -> None:
+    async with made_beside(project, foreign_marks, services, new_id()) as foreign:
+        await sweep(services, AT_ONCE)
+        assert await is_at_runtime(project, foreign)
+
+
+async def test_what_is_being_made_is_left_alone_until_its_making_is_given_up(
+    services: Services, project: Project
+) -> None:
+    record_id = await add_record(project, status=SandboxStatus.CREATING, created_at=ago(60))
+    async with made_beside(project, our_marks, services, record_id) as being_made:
+        await sweep(services, AT_ONCE)
+        assert await is_at_runtime(project, being_made)
+        await change_record(project, record_id, created_at=ago(200))
+        await sweep(services, AT_ONCE)
+        assert not await is_at_runtime(project, being_made)
+    record = await read_record(project, record_id)
+    assert (record.status, record.termination_reason) == ("TERMINATED", "ORPHAN")
+
+
+async def test_a_sandbox_that_its_provider_paused_ends_when_its_time_is_over(
+    client: Client, services: Services, project: Project
+) -> None:
+    made = await client.create_sandbox(ttlSeconds=60)
+    there, record_id = await provider_id(project)
+    await services.providers.get("local").pause(there)
+    await sweep(services)
+    paused = await client.show(made["id"], "status expiresAt")
+    assert paused == {"status": "PAUSED", "expiresAt": made["expiresAt"]}
+    await change_record(project, record_id, expires_at=ago(1))
+    assert (await when(client, made["id"], "TERMINATED"))["terminationReason"] == "TTL"
+
+
+async def test_a_sandbox_that_runs_though_it_was_paused_is_paused_again(
+    client: Client, services: Services, project: Project
+) -> None:
+    async with client.sandbox() as sandbox_id:
+        there, _ = await provider_id(project)
+        await client.mutate("pauseSandbox", "id", sandboxId=sandbox_id)
+        provider = services.providers.get("local")
+        await provider.resume(there, 60)
+        doubts = Doubts(Patience(resumption=timedelta(microseconds=1)))
+        await reconcile(services, provider, doubts)
+        assert (await provider.info(there)).state == "running"
+        await reconcile(services, provider, doubts)
+        assert (await provider.info(there)).state == "paused"
+        assert (await client.show(sandbox_id, "status"))["status"] == "PAUSED"
