@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy import func, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ENDED
@@ -27,8 +26,9 @@ async def renew_leases(services: Services) -> None:
         await asyncio.sleep(RENEW_SECONDS)
         try:
             await _renew(services)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            _log.warning("leases.renew_failed", error=str(error)[:500])
+        except Exception:
+            # Whatever it was: without leases everything that this process reads would be taken for lost.
+            _log.warning("leases.renew_failed", exc_info=True)
 
 
 async def _renew(services: Services) -> None:
