@@ -12,6 +12,8 @@ _log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
+STOP_GRACE_SECONDS = 2.0
+
 
 class BackgroundTasks:
     """The tasks of one process that outlive the request that began them."""
@@ -29,7 +31,7 @@ class BackgroundTasks:
         task.add_done_callback(self._finished)
         return task
 
-    async def stop(self, grace_seconds: float) -> None:
+    async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Wait for the tasks to end by themselves, then cancel those that have not."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=grace_seconds)

@@ -24,7 +24,6 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 _BEGIN = "BEGIN;"
 _SET_SYSTEM = "SET LOCAL commandcenter.system = 'on';"
-_DO_NOT_WAIT_FOR_THE_DISK = "SET LOCAL synchronous_commit = off;"
 
 
 class Record(DeclarativeBase):
@@ -97,6 +96,8 @@ class Database:
             driver_url(database_url),
             pool_size=pool_size,
             max_overflow=0,
+            # Parameters hold access tokens, and errors are logged.
+            hide_parameters=True,
             pool_timeout=POOL_WAIT_SECONDS,
             connect_args={
                 "connection_class": _Connection,
@@ -113,17 +114,10 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
-    async def transaction(
-        self, project_id: UUID, *, wait_for_disk: bool = True
-    ) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and changes one project; committed at its end, rolled back on an error.
-
-        Without `wait_for_disk` a crash of the database, and only that, may undo it for some moments after:
-        for what can be told again from what follows.
-        """
-        settings = f"SET LOCAL commandcenter.project_id = '{project_id}';"
+    async def transaction(self, project_id: UUID) -> AsyncIterator[AsyncSession]:
+        """A transaction that sees and changes one project; committed at its end, rolled back on an error."""
         async with self._sessions.begin() as session:
-            await _open_with(session, settings if wait_for_disk else settings + _DO_NOT_WAIT_FOR_THE_DISK)
+            await _open_with(session, f"SET LOCAL commandcenter.project_id = '{project_id}';")
             yield session
 
     @asynccontextmanager

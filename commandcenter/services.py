@@ -7,6 +7,7 @@ from uuid import UUID
 
 from commandcenter.background import BackgroundTasks
 from commandcenter.database import Database
+from commandcenter.executions.ownership import OwnedExecutions
 from commandcenter.heartbeats import Heartbeats
 from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
@@ -17,8 +18,6 @@ from commandcenter.providers.registry import Providers
 from commandcenter.records import Record
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
-
-_STOP_GRACE_SECONDS = 2.0
 
 
 class MissingSettingError(Exception):
@@ -41,6 +40,7 @@ class Services:
     providers: Providers
     recorder: LogRecorder
     background: BackgroundTasks
+    owned_executions: OwnedExecutions
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -72,7 +72,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         providers = Providers(accounts_from(settings))
         recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))
         background = BackgroundTasks()
-        stack.push_async_callback(background.stop, _STOP_GRACE_SECONDS)
+        stack.push_async_callback(background.stop)
         yield Services(
             settings=settings,
             database=database,
@@ -82,6 +82,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             providers=providers,
             recorder=recorder,
             background=background,
+            owned_executions=OwnedExecutions(),
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

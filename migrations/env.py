@@ -28,7 +28,7 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    engine = create_async_engine(_database_url())
+    engine = create_async_engine(_database_url(), hide_parameters=True)
     async with engine.begin() as connection:
         await connection.run_sync(_migrate)
     await engine.dispose()

@@ -40,7 +40,9 @@ async def make_key(
         async with database.system_transaction() as session:
             project_id = await session.scalar(select(Project.id).where(Project.name == project_name))
             if project_id is None:
-                raise StartError(f"There is no project {project_name!r}.")
+                raise StartError(
+                    f"There is no project {project_name!r}. The mutation createProject makes one."
+                )
             scope = Scope(project_id, Role.ADMINISTRATOR, ACTOR, is_instance_administrator=True)
             _, secret = await create_key(
                 session,

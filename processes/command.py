@@ -64,7 +64,7 @@ def web() -> None:
 
 @commands.command()
 def worker() -> None:
-    """Run one worker: forks, schedules, webhooks."""
+    """Run one worker: timers, clean-up, and what else happens by itself."""
     from processes.worker import serve_worker
 
     serve_worker(_ready_to_serve("worker"))

@@ -63,6 +63,11 @@ class Supervisor:
         self._keepers.append(asyncio.create_task(self._keep_running(child)))
         return time.monotonic() - started
 
+    @property
+    def has_children(self) -> bool:
+        """Whether any child was started."""
+        return bool(self._children)
+
     async def stop(self) -> None:
         """Stop all children, the last started first; each gets its grace."""
         for keeper in self._keepers:

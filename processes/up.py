@@ -123,6 +123,8 @@ async def _prepare_database(settings: Settings, home: Home, screen: Screen, data
 
 
 async def _stop(supervisor: Supervisor, screen: Screen) -> None:
+    if not supervisor.has_children:
+        return
     started = time.monotonic()
     screen.happened("stopping; Ctrl-C again does not wait for anything to finish")
     await supervisor.stop()

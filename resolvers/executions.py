@@ -13,7 +13,8 @@ from commandcenter.executions.control import (
 )
 from commandcenter.executions.queries import ExecutionSelection, list_executions
 from commandcenter.executions.records import Execution
-from commandcenter.executions.start import StartExecution, execute_command
+from commandcenter.executions.requests import StartExecution
+from commandcenter.executions.start import execute_command
 from commandcenter.executions.watch import watch_executions
 from commandcenter.logs.records import LogStream
 from commandcenter.logs.tail import read_tail

@@ -31,5 +31,5 @@ def key_of(text: str, type_name: str, field: str) -> UUID:
     """The key in the id of a `type_name`; any other id is one of nothing: `NotFoundError`."""
     parsed = parse_global_id(text)
     if parsed is None or parsed[0] != type_name:
-        raise NotFoundError(f"{field} is not the id of anything in this project.", (field,))
+        raise NotFoundError(f"{field} is no {type_name}'s id in this project.", (field,))
     return parsed[1]

@@ -65,15 +65,17 @@ def build_schema(
             return [view(Node, found) for found in await nodes.nodes(info, ids)]
 
     return _Schema(
-        query=_merged("Query", (NodeQueries, *QUERIES)),
-        mutation=_merged("Mutation", MUTATIONS),
-        subscription=_merged("Subscription", SUBSCRIPTIONS),
+        query=_merged("Query", "What there is, in the project of the key.", (NodeQueries, *QUERIES)),
+        mutation=_merged(
+            "Mutation", "What one can do. Errors that the caller can mend are `userErrors`.", MUTATIONS
+        ),
+        subscription=_merged("Subscription", "What comes while it happens.", SUBSCRIPTIONS),
         extensions=list(extensions),
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )
 
 
-def _merged(name: str, types: tuple[type, ...]) -> Any:
+def _merged(name: str, description: str, types: tuple[type, ...]) -> Any:
     """One root type of several; a field that two define is refused, not overwritten."""
     seen: dict[str, type] = {}
     for each in types:
@@ -84,4 +86,6 @@ def _merged(name: str, types: tuple[type, ...]) -> Any:
                     f"{each.__name__}."
                 )
             seen[field.python_name] = each
-    return merge_types(name, types)
+    merged = merge_types(name, types)
+    merged.__strawberry_definition__.description = description  # type: ignore[attr-defined]
+    return merged

@@ -8,7 +8,7 @@ import strawberry
 from commandcenter.errors import InvalidError
 from commandcenter.executions.queries import ExecutionSelection
 from commandcenter.executions.records import Execution as ExecutionRecord
-from commandcenter.executions.start import StartExecution
+from commandcenter.executions.requests import StartExecution
 from commandcenter.providers.processes import PtySize
 from resolvers import executions
 from resolvers.context import Info
@@ -39,7 +39,8 @@ class ExecuteCommandInput:
     )
     stdin: bool = strawberry.field(default=False, description="Whether `sendInput` shall feed it.")
     wait: bool = strawberry.field(
-        default=False, description="Answer when the command has ended, not when it has started."
+        default=False,
+        description="Answer when the command has ended, however long it takes, not when it has started.",
     )
     idempotency_key: str | None = strawberry.field(
         default=None, description="The same key twice is the same execution."

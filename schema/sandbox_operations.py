@@ -69,8 +69,12 @@ class SandboxFilter:
 @strawberry.input(description="A new sandbox. What is not given is as the project or installation has it.")
 class CreateSandboxInput:
     name: str | None = strawberry.field(default=None, description="A name for people.")
-    template: str | None = strawberry.field(default=None, description="What to make it from.")
-    provider: str | None = strawberry.field(default=None, description="Who runs it: `local` or `e2b`.")
+    template: str | None = strawberry.field(
+        default=None, description="What to make it from; the installation's default unless given."
+    )
+    provider: str | None = strawberry.field(
+        default=None, description="Who runs it, `local` or `e2b`; the installation's default unless given."
+    )
     ttl_seconds: int | None = strawberry.field(
         default=None, description="Its time to live in seconds, up to the project's maxTtlSeconds."
     )

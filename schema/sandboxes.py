@@ -32,7 +32,7 @@ describe_enum(
     {
         "CREATING": "It was asked for, and its provider is making it.",
         "RUNNING": "It runs: commands and file operations work.",
-        "PAUSED": "It was stopped with its files kept; resume it to go on. It costs nothing.",
+        "PAUSED": "It was stopped with its files kept; resume it to go on.",
         "TERMINATED": "It has ended for good; its records and output stay readable.",
         "FAILED": "It could not be made; `statusReason` says why.",
     },

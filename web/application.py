@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +21,7 @@ from web.logs import send_output
 from web.metrics import show_metrics
 from web.parts import STATE_KEY, Parts, parts_in, parts_of
 from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
-from web.sign_in import show_sign_in, submit_sign_in, submit_sign_out
+from web.sign_in import PLAYGROUND, show_sign_in, submit_sign_in, submit_sign_out
 
 
 def create_application() -> Starlette:
@@ -40,6 +40,7 @@ def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts
     return Starlette(
         lifespan=lifespan,
         routes=[
+            Route("/", _lead_to_playground, methods=["GET"]),
             Route("/graphql", _GraphQL()),
             WebSocketRoute("/graphql", _GraphQL()),
             Route("/sign-in", show_sign_in, methods=["GET"]),
@@ -75,6 +76,10 @@ class _GraphQL:
 def _is_visit(request: Request) -> bool:
     is_query = "query" in request.query_params
     return request.method == "GET" and wants_page(request.headers.get("accept")) and not is_query
+
+
+async def _lead_to_playground(_request: Request) -> Response:
+    return RedirectResponse(PLAYGROUND, status_code=303)
 
 
 async def _alive(_request: Request) -> Response:

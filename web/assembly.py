@@ -33,6 +33,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # First the work, then the leases: others must not take up what is still at work here.
+            await services.background.stop()
             await release_leases(services)
 
 

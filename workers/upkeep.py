@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from commandcenter.executions.leases import settle_abandoned
+from commandcenter.executions.abandoned import settle_abandoned
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use

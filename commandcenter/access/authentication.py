@@ -17,7 +17,8 @@ from commandcenter.secret_tokens import token_hash
 _LAST_USE_PRECISION = timedelta(minutes=1)
 
 
-def _valid_key() -> ColumnElement[bool]:
+def is_valid_key() -> ColumnElement[bool]:
+    """The condition that a key has neither expired nor been revoked."""
     return ApiKey.revoked_at.is_(None) & or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now())
 
 
@@ -42,7 +43,7 @@ async def authenticate_key(database: Database, secret: str, *, address: str | No
     """The scope of a valid key; None for one that is unknown, revoked or expired."""
     async with database.system_transaction() as session:
         key = await session.scalar(
-            select(ApiKey).where(ApiKey.secret_hash == token_hash(secret), _valid_key())
+            select(ApiKey).where(ApiKey.secret_hash == token_hash(secret), is_valid_key())
         )
         if key is None:
             return None
@@ -53,7 +54,7 @@ async def authenticate_key(database: Database, secret: str, *, address: str | No
 async def scope_of_key(database: Database, key_id: UUID, *, address: str | None = None) -> Scope | None:
     """The scope of a key by its id, for what was signed in its name; None where it is not valid any more."""
     async with database.system_transaction() as session:
-        key = await session.scalar(select(ApiKey).where(ApiKey.id == key_id, _valid_key()))
+        key = await session.scalar(select(ApiKey).where(ApiKey.id == key_id, is_valid_key()))
         if key is None:
             return None
         await _note_use(session, key)
@@ -70,7 +71,7 @@ async def authenticate_session(database: Database, token: str, *, address: str |
                 BrowserSession.token_hash == token_hash(token),
                 BrowserSession.ended_at.is_(None),
                 BrowserSession.expires_at > now(),
-                _valid_key(),
+                is_valid_key(),
             )
         )
         if key is None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from commandcenter.access.authentication import authenticate_key
+from commandcenter.access.authentication import authenticate_key, is_valid_key
 from commandcenter.access.records import BrowserSession, SignInLink
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
@@ -98,13 +98,14 @@ async def administrator_key(database: Database, project_name: str = "default") -
             .where(
                 Project.name == project_name,
                 ApiKey.is_instance_administrator,
-                ApiKey.revoked_at.is_(None),
+                is_valid_key(),
             )
             .order_by(ApiKey.id.desc())
             .limit(1)
         )
     if key is None:
         raise NotFoundError(
-            "No administrator's key is valid. Make one: commandcenter admin create-key --role administrator"
+            "No instance administrator's key is valid. "
+            "Make one: commandcenter admin create-key --instance-administrator"
         )
     return key

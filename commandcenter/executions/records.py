@@ -11,6 +11,9 @@ from commandcenter.executions.states import ENDED, ExecutionStatus
 from commandcenter.identifiers import new_id
 from commandcenter.logs.records import LogStream
 
+# Written out, not bound: only so does PostgreSQL see that the indexes on these rows serve a query.
+NOT_ENDED = text("status IN ('QUEUED', 'RUNNING')")
+
 
 class Execution(Record):
     """A command in a sandbox.
@@ -31,7 +34,8 @@ class Execution(Record):
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
-        Index("ix_executions_lease", "lease_until", postgresql_where=text("status IN ('QUEUED', 'RUNNING')")),
+        Index("ix_executions_lease", "lease_until", postgresql_where=NOT_ENDED),
+        Index("ix_executions_not_ended", "sandbox_id", postgresql_where=NOT_ENDED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -6,24 +6,28 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
-from commandcenter.errors import DomainError
 from commandcenter.executions.changes import announce_execution, change_execution
+from commandcenter.executions.leftovers import end_leftover
+from commandcenter.executions.reconnect import reconnect
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ExecutionStatus
+from commandcenter.logs.gaps import output_streams
 from commandcenter.logs.pending import OwnershipLostError, PendingOutput
 from commandcenter.logs.records import LogStream
 from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import OutputInterruptedError, ProviderSandboxGoneError
-from commandcenter.providers.output import RunningProcess
-from commandcenter.providers.process_groups import cancel
-from commandcenter.sandboxes.attachments import attach
+from commandcenter.providers.output import OutputStream, RunningProcess
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
 
-_STREAMS = {"stdout": LogStream.STDOUT, "stderr": LogStream.STDERR, "pty": LogStream.PTY}
+_STREAMS: dict[OutputStream, LogStream] = {
+    "stdout": LogStream.STDOUT,
+    "stderr": LogStream.STDERR,
+    "pty": LogStream.PTY,
+}
 
 
 async def run_execution(
@@ -41,24 +45,43 @@ async def run_execution(
     )
     try:
         try:
-            async with process:
-                end = await _read(services, process, pending)
+            end = await _read_to_end(services, scope, execution, process, pending)
         except OutputInterruptedError as interrupted:
-            await _drain_with_gap(services, execution, pending, interrupted)
+            await _drain_with_gaps(services, execution, pending, interrupted)
             lost = await despite_outages(partial(_record_loss, services, scope, execution, interrupted))
-            await _end_unread(services, sandbox, process, execution.user)
+            await end_leftover(services, scope, execution)
             return lost
         await services.recorder.drain(pending)
         return await despite_outages(partial(_record_end, services, scope, sandbox, execution, end))
     except OwnershipLostError:
         _log.info("execution.owned_by_another", execution_id=str(execution.id))
         return None
+    finally:
+        services.owned_executions.discard(execution.id)
 
 
-async def _read(services: Services, process: RunningProcess, pending: PendingOutput) -> Ended:
+async def _read_to_end(
+    services: Services, scope: Scope, execution: Execution, process: RunningProcess, pending: PendingOutput
+) -> Ended:
+    """Read until the end is seen, over every break of the stream that can be mended."""
+    pid = process.pid
+    streams = output_streams(execution)
+    taken: dict[OutputStream, int] = {name: 0 for name, stream in _STREAMS.items() if stream in streams}
+    while True:
+        try:
+            async with process:
+                return await _read(services, process, pending, taken)
+        except OutputInterruptedError as interrupted:
+            process = await reconnect(services, scope, execution, pid, taken, interrupted)
+
+
+async def _read(
+    services: Services, process: RunningProcess, pending: PendingOutput, taken: dict[OutputStream, int]
+) -> Ended:
     async for event in process:
         if isinstance(event, Ended):
             return event
+        taken[event.stream] += len(event.data)
         await pending.wait_for_room()
         pending.add(_STREAMS[event.stream], event.data)
         services.recorder.notice(pending)
@@ -101,12 +124,12 @@ async def _status(session: AsyncSession, execution: Execution, end: Ended) -> Ex
     return ExecutionStatus.CANCELLED if is_cancelled else ExecutionStatus.FAILED
 
 
-async def _drain_with_gap(
+async def _drain_with_gaps(
     services: Services, execution: Execution, pending: PendingOutput, interrupted: OutputInterruptedError
 ) -> None:
     """Say outright that output may be missing."""
-    stream = LogStream.PTY if execution.is_terminal else LogStream.STDOUT
-    pending.add_gap(stream, interrupted.message)
+    for stream in output_streams(execution):
+        pending.add_gap(stream, interrupted.message)
     await services.recorder.drain(pending)
 
 
@@ -129,13 +152,3 @@ async def _record_loss(
     if lost is not None:
         announce_execution(services.signals, lost)
     return lost
-
-
-async def _end_unread(
-    services: Services, sandbox: Sandbox, process: RunningProcess, user: str | None
-) -> None:
-    """A process whose output nobody can read any more must not go on unseen."""
-    try:
-        await cancel(attach(services, sandbox), process.pid, user=user)
-    except DomainError as error:
-        _log.info("execution.not_cancelled", pid=process.pid, error=error.message)

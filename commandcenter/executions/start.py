@@ -1,58 +1,41 @@
 """Starting a command in a sandbox."""
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
-from commandcenter.environment import require_valid_environment
-from commandcenter.errors import DomainError, InvalidError
+from commandcenter.errors import DomainError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
+from commandcenter.executions.errors import RunningExecutionsQuotaError
 from commandcenter.executions.leases import LEASE
-from commandcenter.executions.records import Execution
+from commandcenter.executions.leftovers import end_leftover
+from commandcenter.executions.records import NOT_ENDED, Execution
+from commandcenter.executions.requests import StartExecution, require_valid
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
 from commandcenter.executions.wait import Reading, wait_until_ended
-from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
+from commandcenter.idempotency import fingerprint, require_same_request
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
 from commandcenter.providers import processes
 from commandcenter.providers.errors import ProviderUnavailableError
 from commandcenter.providers.output import RunningProcess
-from commandcenter.providers.processes import PtySize
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
-from commandcenter.texts import require_text
 
-LONGEST_COMMAND = 131_071
-LONGEST_TIMEOUT_SECONDS = 86_400
-LONGEST_PATH = 4096
-LONGEST_USER = 200
-
-
-@dataclass(frozen=True, slots=True)
-class StartExecution:
-    """A command for a sandbox; None: the sandbox's default. `terminal` runs it, or a shell, in a terminal."""
-
-    command: str
-    cwd: str | None = None
-    user: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    timeout_seconds: int | None = None
-    stdin: bool = False
-    terminal: PtySize | None = None
-    idempotency_key: str | None = None
+# Each holds a connection and some megabytes of output on its way.
+MOST_RUNNING = 400
 
 
 async def execute_command(
@@ -64,10 +47,11 @@ async def execute_command(
     execution is kept as FAILED or LOST, and says so.
     """
     scope.require(Role.OPERATOR)
-    _require_valid(request)
+    require_valid(request)
     execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
     reading: Reading | None = None
     if sandbox is not None:
+        services.owned_executions.add(execution.id)
         # Shielded: a caller that goes away must not leave a process that nobody reads.
         execution, reading = await asyncio.shield(
             services.background.start(_start(services, scope, sandbox, execution, request), "start-execution")
@@ -75,24 +59,6 @@ async def execute_command(
     if wait:
         return await wait_until_ended(services, scope, execution, reading)
     return execution
-
-
-def _require_valid(request: StartExecution) -> None:
-    require_valid_key(request.idempotency_key)
-    if request.terminal is None and not request.command.strip():
-        raise InvalidError("Give a command to run.", ("command",))
-    if "\0" in request.command or len(request.command.encode()) > LONGEST_COMMAND:
-        raise InvalidError(
-            f"A command has at most {LONGEST_COMMAND} bytes and no NUL. Write longer scripts to a file.",
-            ("command",),
-        )
-    require_text(request.cwd, "cwd", LONGEST_PATH)
-    require_text(request.user, "user", LONGEST_USER)
-    require_valid_environment(request.environment)
-    if request.timeout_seconds is not None and not 1 <= request.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-        raise InvalidError(
-            f"timeoutSeconds must be between 1 and {LONGEST_TIMEOUT_SECONDS}.", ("timeoutSeconds",)
-        )
 
 
 async def _record_intent(
@@ -145,6 +111,9 @@ async def _insert(
     )
     if sandbox is None:
         raise SandboxStateError(await get_sandbox(session, scope, sandbox_id), SandboxStatus.RUNNING)
+    running = select(func.count()).where(Execution.sandbox_id == sandbox_id, NOT_ENDED)
+    if (await session.execute(running)).scalar_one() >= MOST_RUNNING:
+        raise RunningExecutionsQuotaError(MOST_RUNNING)
     execution = Execution(
         id=new_id(),
         project_id=scope.project_id,
@@ -159,7 +128,7 @@ async def _insert(
         is_terminal=request.terminal is not None,
         timeout_seconds=request.timeout_seconds,
         owner=services.process_id,
-        lease_until=now() + LEASE,
+        lease_until=func.now() + LEASE,
         idempotency_key=request.idempotency_key,
         request_fingerprint=wanted,
         created_by=scope.actor,
@@ -192,6 +161,9 @@ async def _start(
         )
     except DomainError as error:
         await despite_outages(partial(_record_failure, services, scope, execution, error))
+        services.owned_executions.discard(execution.id)
+        if isinstance(error, ProviderUnavailableError):
+            services.background.start(end_leftover(services, scope, execution), "end-leftover")
         raise
     return await despite_outages(partial(_record_start, services, scope, sandbox, execution, process))
 
@@ -199,8 +171,7 @@ async def _start(
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
 ) -> tuple[Execution, Reading]:
-    # The intent is on disk, and the end will be: between the two nothing has to wait for it.
-    async with services.database.transaction(scope.project_id, wait_for_disk=False) as session:
+    async with services.database.transaction(scope.project_id) as session:
         started = await change_execution(
             session,
             scope,
@@ -208,7 +179,7 @@ async def _record_start(
             ExecutionStatus.RUNNING,
             pid=process.pid,
             started_at=now(),
-            lease_until=now() + LEASE,
+            lease_until=func.now() + LEASE,
         )
     # Read also what is not ours to record any more: the process must not be left waiting for a reader.
     reading = services.background.start(
@@ -230,7 +201,6 @@ async def _record_failure(services: Services, scope: Scope, execution: Execution
                 execution.id,
                 ExecutionStatus.LOST,
                 status_reason=f"Whether it was started is not known: {error.message}",
-                idempotency_key=None,
             )
         else:
             await session.execute(delete(Execution).where(Execution.id == execution.id))

@@ -8,18 +8,19 @@ does not hold up the others (contract 5). While the database is away it tries ag
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from commandcenter.database import Database
 from commandcenter.logs.chunks import LogChunk
 from commandcenter.logs.feed import LogFeed
 from commandcenter.logs.pending import PendingOutput
 from commandcenter.logs.store import store_chunks
+from commandcenter.outages import despite_outages
 from commandcenter.signals import Signals, log_payload, log_topic
 
 _log = structlog.get_logger()
@@ -27,7 +28,6 @@ _log = structlog.get_logger()
 _GATHER_SECONDS = 0.005
 _ROUND_BYTES = 4 * 1024 * 1024
 _LEAST_SHARE_BYTES, _LARGEST_SHARE_BYTES = 64 * 1024, 1024 * 1024
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.1, 2.0
 
 
 class LogRecorder:
@@ -87,17 +87,19 @@ class LogRecorder:
     async def _store_until_done(
         self, project_id: UUID, taken: list[tuple[PendingOutput, list[LogChunk]]]
     ) -> None:
-        """Store one project's chunks, however long the database is away."""
+        """Store one project's chunks, however long the database is away.
+
+        What it refuses for another reason would be refused again: then the executions are let go, and end as
+        LOST with a gap, rather than hold up the others.
+        """
         batches = [batch for batch in taken if batch[1]]
-        pause = _FIRST_RETRY_SECONDS
-        while True:
-            try:
-                owned = await store_chunks(self._database, project_id, self._process_id, batches)
-                break
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                _log.warning("logs.store_failed", error=str(error)[:500], retry_in_seconds=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_RETRY_SECONDS)
+        try:
+            owned = await despite_outages(
+                partial(store_chunks, self._database, project_id, self._process_id, batches)
+            )
+        except Exception:
+            _log.exception("logs.store_refused", executions=len(batches))
+            owned = set()
         for pending, chunks in taken:
             if chunks and pending.execution_id not in owned:
                 pending.disown()

@@ -42,22 +42,30 @@ _INSERT = text("""
 """)
 
 # Of several executions, each from its own position, in their order; as many as fit the bounds, at least one.
+# Each execution's part is bounded before they are put in order, so that a long log costs no more than a page.
 _READ = text("""
     SELECT execution_id, number, sandbox_id, sequence, stream, byte_offset, data, written_at, gap_to,
         gap_reason
     FROM (
-        SELECT log_chunks.*, executions.number, executions.sandbox_id, place,
+        SELECT following.*, executions.number, executions.sandbox_id, place,
             sum(length(data)) OVER (ORDER BY place, sequence) - length(data) AS bytes_before
         FROM unnest(CAST(:execution_ids AS uuid[]), CAST(:afters AS bigint[]))
             WITH ORDINALITY AS position(id, after, place)
         JOIN executions ON executions.id = position.id AND executions.project_id = :project_id
-        JOIN log_chunks ON log_chunks.execution_id = position.id AND log_chunks.sequence > position.after
-        WHERE CAST(:stream AS smallint) IS NULL OR stream = :stream
+        CROSS JOIN LATERAL (
+            SELECT * FROM log_chunks
+            WHERE execution_id = position.id
+                AND sequence > position.after AND sequence <= position.after + CAST(:reach AS bigint)
+                AND (CAST(:stream AS smallint) IS NULL OR stream = :stream)
+            ORDER BY sequence LIMIT :most_chunks
+        ) AS following
         ORDER BY place, sequence LIMIT :most_chunks
     ) AS chunk
     WHERE bytes_before < :most_bytes
     ORDER BY place, sequence
 """)
+
+_ANYWHERE = 2**53
 
 
 async def store_chunks(
@@ -123,6 +131,8 @@ async def read_chunks(
             "project_id": scope.project_id,
             "most_bytes": most_bytes,
             "most_chunks": most_chunks,
+            # Sequences have no holes, so the next chunks lie close by; those of one stream may lie anywhere.
+            "reach": most_chunks if stream is None else _ANYWHERE,
             "stream": stream,
         },
     )

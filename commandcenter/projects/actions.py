@@ -50,7 +50,9 @@ async def update_project(
     """Change the name or limits of the project that the scope acts in."""
     scope.require(Role.ADMINISTRATOR)
     project = (
-        await session.execute(select(Project).where(Project.id == scope.project_id).with_for_update())
+        await session.execute(
+            select(Project).where(Project.id == scope.project_id).with_for_update(key_share=True)
+        )
     ).scalar_one()
     if name is not None and (name := _valid_name(name)) != project.name:
         if not scope.is_instance_administrator:

@@ -105,6 +105,11 @@ class Attachment:
         )
         self._url = self._config.get_sandbox_url(details.sandbox_id, details.domain)
 
+    @property
+    def gives_output_again(self) -> bool:
+        """Whether output that was written can be had again from an offset; E2B's cloud drops it."""
+        return self._account.kind == "local"
+
     @cached_property
     def processes(self) -> ProcessClient:
         """The SDK's generated client of the process service."""

@@ -14,11 +14,13 @@ from protobuf import Oneof
 
 from commandcenter.providers.attachments import KEEPALIVE_SECONDS, Attachment
 from commandcenter.providers.mapping import Subject
-from commandcenter.providers.output import ProcessEvents, RunningProcess, opened
+from commandcenter.providers.output import OutputStream, ProcessEvents, RunningProcess, opened
 
 # A terminal without these is one in which editors and non-ASCII text fail.
 _TERMINAL_ENVS = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 _INPUT_BYTES = 256 * 1024
+# Our runtime's own, beside E2B's protocol: see docs/runtime.md.
+_OUTPUT_FROM = "Runtime-Output-From"
 _KEEPALIVE = {KEEPALIVE_PING_HEADER: str(KEEPALIVE_SECONDS)}
 
 
@@ -102,11 +104,18 @@ async def start_program(
     return await opened(attachment, cast(ProcessEvents, events), may_time_out=deadline is not None)
 
 
-async def connect(attachment: Attachment, pid: int) -> RunningProcess:
-    """Read on from a running process; raises `ProcessNotFoundError` once it has ended."""
-    events = attachment.processes.connect(
-        process_pb.ConnectRequest(process=_selector(pid)), headers=_KEEPALIVE
-    )
+async def connect(
+    attachment: Attachment, pid: int, *, taken: Mapping[OutputStream, int] | None = None
+) -> RunningProcess:
+    """Read on from a running process; raises `ProcessNotFoundError` once it has ended.
+
+    With `taken`, the bytes of each stream that were read before, the output goes on exactly there, also
+    some moments after the process's end: only where the attachment `gives_output_again`.
+    """
+    headers = dict(_KEEPALIVE)
+    if taken is not None:
+        headers[_OUTPUT_FROM] = ",".join(f"{stream}={count}" for stream, count in taken.items())
+    events = attachment.processes.connect(process_pb.ConnectRequest(process=_selector(pid)), headers=headers)
     return await opened(attachment, cast(ProcessEvents, events), may_time_out=True)
 
 

@@ -116,9 +116,12 @@ async def _find_by_key(session: AsyncSession, scope: Scope, key: str | None) -> 
 
 
 async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, wanted: str) -> Sandbox:
-    # The project's row is locked, so that two requests cannot both take the last free place.
+    # The project's row is locked, so that two requests cannot both take the last free place; not its key,
+    # which others who write an event refer to: one of them may hold what the insertion below waits for.
     project = (
-        await session.execute(select(Project).where(Project.id == scope.project_id).with_for_update())
+        await session.execute(
+            select(Project).where(Project.id == scope.project_id).with_for_update(key_share=True)
+        )
     ).scalar_one()
     ttl_seconds = _require_valid(request, project)
     live = await session.scalar(
@@ -205,9 +208,10 @@ async def _record_start(
             last_activity_at=now(),
             expires_at=now() + timedelta(seconds=sandbox.ttl_seconds),
             incarnation=Sandbox.incarnation + 1,
+            only_if=(Sandbox.termination_requested_at.is_(None),),
         )
     if started is None:
-        # It was terminated while the provider was at work: the wish of its end stands.
+        # Its end was wished for while the provider was at work, and stands.
         await provider.kill(made.attachment.sandbox_id)
         async with services.database.transaction(scope.project_id) as session:
             return await get_sandbox(session, scope, sandbox.id)
@@ -254,5 +258,5 @@ async def _await_creation(services: Services, scope: Scope, sandbox: Sandbox) ->
 
 
 def _earlier_failure(sandbox: Sandbox | None) -> DomainError:
-    reason = sandbox.status_reason if sandbox is not None else "the provider refused it"
+    reason = sandbox.status_reason if sandbox is not None else "the provider refused it."
     return ProviderUnavailableError(f"The request with this idempotency key failed: {reason} Try again.")

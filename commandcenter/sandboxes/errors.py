@@ -2,6 +2,7 @@
 
 from commandcenter.errors import DomainError, ErrorCode, NotFoundError, WrongStateError
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.states import SandboxStatus
 
 
 class SandboxNotFoundError(NotFoundError):
@@ -11,15 +12,23 @@ class SandboxNotFoundError(NotFoundError):
         super().__init__("There is no such sandbox in this project.", (field,))
 
 
+_WAYS_OUT = {
+    SandboxStatus.CREATING: "Wait until it runs.",
+    SandboxStatus.PAUSED: "Resume it first.",
+    SandboxStatus.TERMINATED: "Create another.",
+    SandboxStatus.FAILED: "Create another.",
+}
+
+
 class SandboxStateError(WrongStateError):
     """The sandbox's state does not allow the action."""
 
     def __init__(self, sandbox: Sandbox, needed: str) -> None:
         because = f" ({sandbox.status_reason})" if sandbox.status_reason else ""
-        super().__init__(
-            f"The sandbox is {sandbox.status}{because}; this needs a sandbox that is {needed}.",
-            ("sandboxId",),
-        )
+        message = f"The sandbox is {sandbox.status}{because}; this needs a sandbox that is {needed}."
+        if sandbox.status in _WAYS_OUT and not needed.startswith(sandbox.status):
+            message += f" {_WAYS_OUT[sandbox.status]}"
+        super().__init__(message, ("sandboxId",))
 
 
 class SandboxQuotaError(DomainError):

@@ -62,8 +62,12 @@ async def finish_termination(services: Services, scope: Scope, sandbox: Sandbox)
             terminated_at=now(),
             expires_at=None,
             status_reason=None,
+            only_if=(Sandbox.provider_sandbox_id.is_not_distinct_from(sandbox.provider_sandbox_id),),
         )
         result = ended or await get_sandbox(session, scope, sandbox.id)
+    if result.status is not SandboxStatus.TERMINATED:
+        # Its creation was recorded a moment before its end was wished for: now it is known what to end.
+        return await finish_termination(services, scope, result)
     announce_sandbox(services.signals, result)
     return result
 

@@ -1,7 +1,9 @@
 """Watching sandboxes change."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from uuid import UUID
+
+from sqlalchemy import or_, select
 
 from commandcenter.access.scope import Scope
 from commandcenter.sandboxes.errors import SandboxNotFoundError
@@ -26,11 +28,27 @@ async def watch_sandboxes(
             async for sandbox in _watch_one(services, scope, sandbox_id, listener):
                 yield sandbox
             return
-        while True:
-            signals = await listener.wait(_LOOK_AGAIN_SECONDS) or []
+        async for sandbox in _watch_all(services, scope, listener):
+            yield sandbox
+
+
+async def _watch_all(services: Services, scope: Scope, listener: Listener) -> AsyncGenerator[Sandbox, None]:
+    shown = {sandbox.id: _state(sandbox) for sandbox in await _read_live(services, scope, [])}
+    while True:
+        signals = await listener.wait(_LOOK_AGAIN_SECONDS)
+        if signals is None:
+            # Some may have been missed: of those that lived at the last look, and of all that live now.
+            changed = await _read_live(services, scope, list(shown))
+        else:
             ids = list(dict.fromkeys(UUID(payload) for _, payload in signals))
-            for sandbox in (await _read(services, scope, ids)).values():
-                yield sandbox
+            changed = list((await _read(services, scope, ids)).values())
+        for sandbox in changed:
+            if shown.get(sandbox.id) == _state(sandbox):
+                continue
+            shown[sandbox.id] = _state(sandbox)
+            if sandbox.status is SandboxStatus.TERMINATED:
+                del shown[sandbox.id]
+            yield sandbox
 
 
 async def _watch_one(
@@ -42,9 +60,8 @@ async def _watch_one(
         if sandbox_id not in found:
             raise SandboxNotFoundError
         sandbox = found[sandbox_id]
-        state = (sandbox.status, sandbox.status_reason, sandbox.expires_at, sandbox.incarnation)
-        if state != shown:
-            shown = state
+        if _state(sandbox) != shown:
+            shown = _state(sandbox)
             yield sandbox
         await wait_for_payload(listener, str(sandbox_id))
 
@@ -59,6 +76,23 @@ async def wait_until_stopped(services: Services, scope: Scope, sandbox: Sandbox)
             if current.status is not SandboxStatus.RUNNING or current.incarnation != sandbox.incarnation:
                 return current
             await wait_for_payload(listener, str(sandbox.id))
+
+
+def _state(sandbox: Sandbox) -> tuple[object, ...]:
+    """What a change is a change of."""
+    return (sandbox.status, sandbox.status_reason, sandbox.expires_at, sandbox.incarnation)
+
+
+async def _read_live(services: Services, scope: Scope, also: Collection[UUID]) -> list[Sandbox]:
+    """The project's sandboxes that have not ended, and those of `also`."""
+    async with services.database.transaction(scope.project_id) as session:
+        found = await session.scalars(
+            select(Sandbox).where(
+                Sandbox.project_id == scope.project_id,
+                or_(Sandbox.status != SandboxStatus.TERMINATED, Sandbox.id.in_(also)),
+            )
+        )
+        return list(found)
 
 
 async def _read(services: Services, scope: Scope, ids: list[UUID]) -> dict[UUID, Sandbox]:

@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
@@ -84,8 +83,11 @@ class Engine:
             sandbox.close()
         outer = self._outer.pop(record.id, None)
         if outer is not None:
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 await asyncio.to_thread(outer.wait, OUTER_SECONDS)
+            except subprocess.TimeoutExpired:
+                outer.kill()
+                await asyncio.to_thread(outer.wait)
         if sandbox is not None:
             await asyncio.to_thread(sandbox.group.remove)
         record.pid1 = None

@@ -18,6 +18,7 @@ from web.parts import Parts
 
 # Whoever comes here shows what it may by the key alone, or needs none.
 WITHOUT_OBJECTS = {
+    "/",
     "/graphql",
     "/sign-in",
     "/sign-out",

@@ -1,9 +1,7 @@
 """What a transaction sees, and what it survives."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from commandcenter.database import Database
@@ -12,14 +10,6 @@ from processes.embedded.postgresql import EmbeddedPostgresql
 
 _PROJECT = text("SELECT current_setting('commandcenter.project_id', true)")
 _SYSTEM = text("SELECT current_setting('commandcenter.system', true)")
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database by a pool of one connection, so that each transaction gets the one that was used before."""
-    opened = Database(database_url, pool_size=1)
-    yield opened
-    await opened.close()
 
 
 async def project_seen(database: Database, project_id: UUID) -> str:

@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECORDED = [page for page in PAGES if any(example.output for example in examples(page.read_text()))]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_OPAQUE = re.compile(r"[\w.=-]{24,}|cc_[a-z2-7]{8}|\w+\.localhost:\d+")
+_OPAQUE = re.compile(r"[\w-]+\.localhost:\d+|cc_[a-z2-7]{8}\b|[\w.=-]{24,}")
 _DURATION = re.compile(r"\b\d+(\.\d+)?(?= m?s\b)|(?<=\"durationMs\": )\d+")
 
 

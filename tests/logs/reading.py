@@ -13,6 +13,20 @@ BATCH = (
 )
 
 
+def random_output(size: int) -> str:
+    """A command that writes random bytes, and then their SHA-256 to its standard error."""
+    return f"""python3 -c '
+import hashlib, os, sys
+digest, left = hashlib.sha256(), {size}
+while left:
+    data = os.urandom(min(left, 100_000))
+    digest.update(data)
+    sys.stdout.buffer.write(data)
+    left -= len(data)
+sys.stdout.flush()
+print(digest.hexdigest(), file=sys.stderr)'"""
+
+
 @dataclass
 class Reader:
     """What was read so far, by execution number and stream; refuses what does not follow on."""

@@ -12,7 +12,7 @@ from commandcenter.identifiers import new_id
 from commandcenter.sandboxes.records import Sandbox
 from tests.fixtures.client import Client
 from tests.fixtures.product import Project
-from tests.logs.reading import Reader
+from tests.logs.reading import Reader, random_output
 
 EVERY_BYTE = bytes(range(256)) * 20
 CHUNKS = """
@@ -55,11 +55,11 @@ async def test_long_text_is_never_cut_within_a_character(client: Client, sandbox
 @pytest.mark.parametrize("owner", ["execution", "sandbox"])
 async def test_pages_hold_all_of_it_however_large(client: Client, owner: str) -> None:
     async with client.sandbox() as sandbox_id:
-        ran = await client.run(sandbox_id, "head -c 9000000 /dev/urandom | tee >(sha256sum >&2); wait")
+        ran = await client.run(sandbox_id, random_output(9_000_000))
         subject = ran["id"] if owner == "execution" else sandbox_id
         for first in (7, 100):
             read = await pages(client, owner, subject, first=first, stream="STDOUT")
-            assert hashlib.sha256(read).hexdigest() == ran["stderr"].split()[0]
+            assert hashlib.sha256(read).hexdigest() == ran["stderr"].strip()
         everything = await pages(client, owner, subject, first=100)
         assert len(everything) == 9_000_000 + len(ran["stderr"])
 

@@ -22,8 +22,10 @@ from processes.embedded.postgresql import ADMINISTRATOR, DATABASE, EmbeddedPostg
 from processes.home import open_home
 from processes.identity import Identity
 from processes.ports import require_free
+from tests.fixtures.client import Client
 from tests.fixtures.installation import Installation, installation, up_plan
 from tests.fixtures.users import ORDINARY_USER, needs_root_in_an_open_folder
+from tests.logs.reading import Reader
 
 # Several starts of everything, on a machine that may be busy with other tests.
 pytestmark = pytest.mark.timeout(240)
@@ -110,6 +112,7 @@ async def test_a_port_that_is_taken_is_said_in_one_line(short_folder: Path) -> N
         said = await fails(short_folder / "port", port=port)
     assert f"commandcenter: Port {port} on 127.0.0.1 is taken by another program." in said
     assert "Traceback" not in said
+    assert "stop" not in said.split("commandcenter: ")[0], "nothing was started yet"
 
 
 @pytest.mark.parametrize("name", ["web", "runtime", "postgresql"])
@@ -122,6 +125,20 @@ async def test_a_process_that_is_killed_is_started_again_and_that_is_said(
     assert f"{name} ended (killed by SIGKILL); starting it again in 0.5 s" in started.said, started.said
     assert started.process_id(name) != killed
     assert await is_ready(started)
+
+
+async def test_a_killed_runtime_costs_no_command_a_line(started: Installation) -> None:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {started.admin_key}"}) as http:
+        client = Client(started.address, started.admin_key, http)
+        async with client.sandbox() as sandbox_id:
+            execution = await client.start(sandbox_id, "for i in $(seq 100); do echo $i; sleep 0.02; done")
+            reader = Reader()
+            await reader.read_execution(client, execution, until=20)
+            os.kill(started.process_id("runtime"), signal.SIGKILL)
+            await reader.read_execution(client, execution)
+            ended = await client.show_execution(execution)
+    assert (ended["status"], ended["exitCode"], reader.gaps) == ("SUCCEEDED", 0, [])
+    assert reader.stream("STDOUT") == b"".join(b"%d\n" % number for number in range(1, 101))
 
 
 async def test_ctrl_c_leaves_nothing_behind_and_the_next_start_goes_on_with_the_same_data(

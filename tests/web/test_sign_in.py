@@ -55,6 +55,12 @@ async def test_looking_at_a_link_does_not_use_it_up(site: Site) -> None:
         assert (await sign_in(site, client, token=token)).status_code == 303
 
 
+async def test_the_bare_address_leads_to_the_playground(site: Site) -> None:
+    async with site.client(**PAGE) as client:
+        answer = await client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/graphql")
+
+
 async def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(site: Site) -> None:
     async with site.client() as client:
         answer = await sign_in(site, client, key=site.key)

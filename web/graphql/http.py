@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from web.authentication import authenticate_request
+from web.graphql.departures import while_client_stays
 from web.graphql.errors import Payload, RequestErrorCode, error_payload, internal_error
 from web.graphql.media_types import AnswerType, preferred_answer
 from web.graphql.requests import allowed_operations, read_operation
@@ -44,7 +45,7 @@ async def _respond(service: GraphQLService, request: Request) -> ASGIApp:
     if transport is not None:
         return ResultStream(service, operation, scope, credential, transport)
     allowed = allowed_operations(request)
-    result = await service.execute(operation, scope, allowed)
+    result = await while_client_stays(request.receive, service.execute(operation, scope, allowed))
     if isinstance(result, RefusedOperation):
         return _answer_refused(request, result)
     return _answer(request, result)

@@ -13,6 +13,7 @@ from strawberry.http.streaming import HTTPStreamTransport, MultipartSubscription
 
 from commandcenter.access.scope import Scope
 from web.authentication import Credential
+from web.graphql.departures import client_gone
 from web.graphql.errors import Payload, RequestErrorCode, error_payload
 from web.graphql.service import GraphQLService, Operation, RefusedOperation
 
@@ -56,7 +57,7 @@ class ResultStream:
         tasks = [
             results,
             asyncio.create_task(revoked.wait()),
-            asyncio.create_task(_client_gone(receive)),
+            asyncio.create_task(client_gone(receive)),
             asyncio.create_task(self._send_heartbeats(send)),
         ]
         try:
@@ -89,11 +90,6 @@ class ResultStream:
     def _encode(self, result: Payload | RefusedOperation) -> str:
         payload = {"errors": result.errors} if isinstance(result, RefusedOperation) else result
         return self.transport.encode_next(cast("GraphQLHTTPResponse", payload), _encode)
-
-
-async def _client_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _revoked_error() -> Payload:
