@@ -10,6 +10,9 @@ from commandcenter.providers.errors import (
     ProviderUnavailableError,
 )
 
+# E2B's name of a field that our API calls `allowInternet`.
+_INTERNET_FIELD = "allow_internet_access"
+
 
 def unavailable(
     provider: str, words: str, *, retry_after_seconds: float | None = None
@@ -39,6 +42,8 @@ def rate_limited(
 
 def refused(provider: str, words: str, field: str | None = None) -> ProviderRefusedError:
     """The error of a request that a provider refuses, with the field at fault where it names one."""
+    if _INTERNET_FIELD in words:
+        words, field = words.replace(_INTERNET_FIELD, "allowInternet"), "allowInternet"
     message = f"Provider {provider} refused the request: {words}"
     return ProviderRefusedError(message, (field,) if field else None)
 
