@@ -5,7 +5,6 @@ from functools import partial
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
@@ -21,7 +20,7 @@ from commandcenter.executions.requests import StartExecution, require_valid
 from commandcenter.executions.run import run_execution
 from commandcenter.executions.states import ExecutionStatus
 from commandcenter.executions.wait import Reading, wait_until_ended
-from commandcenter.idempotency import fingerprint, require_same_request
+from commandcenter.idempotency import find_or_insert, fingerprint
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
 from commandcenter.providers import processes
@@ -48,9 +47,21 @@ async def execute_command(
     """
     scope.require(Role.OPERATOR)
     require_valid(request)
-    execution, sandbox = await _record_intent(services, scope, sandbox_id, request)
+    wanted = fingerprint(request, sandbox_id)
+    existing, inserted = await find_or_insert(
+        services.database,
+        scope.project_id,
+        Execution,
+        request.idempotency_key,
+        wanted,
+        partial(
+            _insert, services=services, scope=scope, sandbox_id=sandbox_id, request=request, wanted=wanted
+        ),
+    )
     reading: Reading | None = None
-    if sandbox is not None:
+    execution: Execution = existing
+    if inserted is not None:
+        execution, sandbox = inserted
         services.owned_executions.add(execution.id)
         # Shielded: a caller that goes away must not leave a process that nobody reads.
         execution, reading = await asyncio.shield(
@@ -59,33 +70,6 @@ async def execute_command(
     if wait:
         return await wait_until_ended(services, scope, execution, reading)
     return execution
-
-
-async def _record_intent(
-    services: Services, scope: Scope, sandbox_id: UUID, request: StartExecution
-) -> tuple[Execution, Sandbox | None]:
-    """The row of the new execution with its sandbox, or the one that the idempotency key stands for."""
-    wanted = fingerprint(request, sandbox_id)
-    try:
-        async with services.database.transaction(scope.project_id) as session:
-            existing = await _find_by_key(session, scope, request.idempotency_key)
-            if existing is None:
-                return await _insert(session, services, scope, sandbox_id, request, wanted)
-    except IntegrityError:
-        async with services.database.transaction(scope.project_id) as session:
-            existing = await _find_by_key(session, scope, request.idempotency_key)
-        if existing is None:
-            raise
-    require_same_request(existing.request_fingerprint, wanted)
-    return existing, None
-
-
-async def _find_by_key(session: AsyncSession, scope: Scope, key: str | None) -> Execution | None:
-    if key is None:
-        return None
-    return await session.scalar(
-        select(Execution).where(Execution.project_id == scope.project_id, Execution.idempotency_key == key)
-    )
 
 
 async def _insert(

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
@@ -15,7 +15,7 @@ from commandcenter.clock import now
 from commandcenter.environment import require_valid_environment
 from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
-from commandcenter.idempotency import fingerprint, require_same_request, require_valid_key
+from commandcenter.idempotency import find_or_insert, fingerprint, require_valid_key
 from commandcenter.identifiers import new_id
 from commandcenter.projects.records import Project
 from commandcenter.providers.errors import ProviderNotConfiguredError, ProviderUnavailableError
@@ -72,9 +72,17 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     request = replace(
         request, provider=provider.name, template=request.template or services.settings.default_template
     )
-    sandbox, is_new = await _record_intent(services, scope, request)
-    if not is_new:
-        return await _await_creation(services, scope, sandbox)
+    wanted = fingerprint(request)
+    existing, sandbox = await find_or_insert(
+        services.database,
+        scope.project_id,
+        Sandbox,
+        request.idempotency_key,
+        wanted,
+        partial(_insert, scope=scope, request=request, wanted=wanted),
+    )
+    if sandbox is None:
+        return await _await_creation(services, scope, existing)
     # Shielded: a caller that goes away must not leave a sandbox that nobody knows.
     return await asyncio.shield(
         services.background.start(_start(services, scope, provider, sandbox, request), "create-sandbox")
@@ -88,31 +96,6 @@ def _provider(services: Services, name: str | None) -> Provider:
         return services.providers.get(name)
     except ProviderNotConfiguredError as error:
         raise ProviderNotConfiguredError(error.message, ("provider",)) from None
-
-
-async def _record_intent(services: Services, scope: Scope, request: CreateSandbox) -> tuple[Sandbox, bool]:
-    """The row of the new sandbox, or the one that the idempotency key stands for already."""
-    wanted = fingerprint(request)
-    try:
-        async with services.database.transaction(scope.project_id) as session:
-            existing = await _find_by_key(session, scope, request.idempotency_key)
-            if existing is None:
-                return await _insert(session, scope, request, wanted), True
-    except IntegrityError:
-        async with services.database.transaction(scope.project_id) as session:
-            existing = await _find_by_key(session, scope, request.idempotency_key)
-        if existing is None:
-            raise
-    require_same_request(existing.request_fingerprint, wanted)
-    return existing, False
-
-
-async def _find_by_key(session: AsyncSession, scope: Scope, key: str | None) -> Sandbox | None:
-    if key is None:
-        return None
-    return await session.scalar(
-        select(Sandbox).where(Sandbox.project_id == scope.project_id, Sandbox.idempotency_key == key)
-    )
 
 
 async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, wanted: str) -> Sandbox:
