@@ -1,5 +1,5 @@
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { type ExecutionResult, OperationTypeNode, getOperationAST, parse } from "graphql";
+import { type ExecutionResult, Kind, type OperationDefinitionNode, OperationTypeNode, parse } from "graphql";
 import { createClient } from "graphql-ws";
 
 const PATH = "/graphql";
@@ -12,16 +12,30 @@ const socket = createClient({
 });
 
 /** Queries and mutations by HTTP, subscriptions by WebSocket; the session's cookie goes along with both. */
-export const fetcher: Fetcher = (operation) =>
-  isSubscription(operation) ? watch(operation) : ask(operation);
+export const fetcher: Fetcher = (asked) => {
+  const operation = withItsOwnName(asked);
+  return isSubscription(operation) ? watch(operation) : ask(operation);
+};
 
-// GraphiQL's own fetcher goes by the document that the editor parsed last, which may be the one before.
+// GraphiQL goes by the document that the editor parsed last, which may be the one before: so the name may be
+// that of an operation which is not there any more, and the kind of operation that of another.
+function withItsOwnName(asked: FetcherParams): FetcherParams {
+  const names = operationsOf(asked.query).map((operation) => operation.name?.value);
+  const isThere = names.length === 0 || names.includes(asked.operationName ?? undefined);
+  return isThere ? asked : { ...asked, operationName: names[0] ?? null };
+}
+
 function isSubscription({ query, operationName }: FetcherParams): boolean {
+  const operation = operationsOf(query).find(({ name }) => name?.value === (operationName ?? undefined));
+  return operation?.operation === OperationTypeNode.SUBSCRIPTION;
+}
+
+function operationsOf(query: string): OperationDefinitionNode[] {
   try {
-    const operation = getOperationAST(parse(query), operationName ?? null);
-    return operation?.operation === OperationTypeNode.SUBSCRIPTION;
+    return parse(query).definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
   } catch {
-    return false;
+    // The server says what is wrong with it.
+    return [];
   }
 }
 
