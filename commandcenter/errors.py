@@ -1,6 +1,6 @@
 """What can go wrong in the domain, in words that tell the caller what to do.
 
-Every error that a caller can mend is a `DomainError`: `resolvers.user_errors` is the one place that turns
+Every error that a caller can mend is a `DomainError`: `resolvers.outcomes` is the one place that turns
 it into a payload's `userErrors`. Each subject defines its own in `commandcenter/<subject>/errors.py`.
 """
 

@@ -30,8 +30,8 @@ class _Segment:
 class PendingOutput:
     """The bytes of one execution that are not stored yet, and the numbers that the next chunks get.
 
-    `write` waits while the bound is reached, and so slows the process that writes rather than losing
-    anything or growing. Only the recorder takes from it.
+    Who adds waits for room first, and so slows the process that writes rather than losing anything or
+    growing. Only the recorder takes from it.
     """
 
     def __init__(
