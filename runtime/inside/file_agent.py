@@ -73,19 +73,29 @@ class FileAgent:
 
     def serve(self) -> None:
         """Answer until the host goes away, then leave no unfinished file behind."""
-        while True:
-            for descriptor, _ in self._poll.poll():
-                if descriptor != self._host.fileno():
-                    self._report_changes(descriptor)
-                elif not self._take_request():
-                    for upload in list(self._uploads.values()):
-                        upload.abandon()
-                    return
+        try:
+            while self._serve_next():
+                pass
+        finally:
+            for upload in list(self._uploads.values()):
+                upload.abandon()
+
+    def _serve_next(self) -> bool:
+        """Answer what is next; False when the host has gone."""
+        for descriptor, _ in self._poll.poll():
+            if descriptor != self._host.fileno():
+                self._report_changes(descriptor)
+            elif not self._take_request():
+                return False
+        return True
 
     def _take_request(self) -> bool:
-        message, ancillary, _, _ = self._host.recvmsg(
-            MAX_MESSAGE_BYTES, _socket.CMSG_SPACE(_DESCRIPTOR_BYTES), _socket.MSG_CMSG_CLOEXEC
-        )
+        try:
+            message, ancillary, _, _ = self._host.recvmsg(
+                MAX_MESSAGE_BYTES, _socket.CMSG_SPACE(_DESCRIPTOR_BYTES), _socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return False  # it was killed, with something of ours unread
         if not message:
             return False
         pipe = int.from_bytes(ancillary[0][2][:_DESCRIPTOR_BYTES], sys.byteorder) if ancillary else -1
@@ -161,13 +171,13 @@ class FileAgent:
         return []
 
     def _receive(self, request: bytes, pipe: int, path: bytes, encoding: bytes) -> list[bytes]:
-        upload = Upload(self._path(path))
+        # Known from its first byte: the host may go away at any of them.
+        upload = self._uploads[request] = Upload(self._path(path))
         try:
             written = upload.receive(pipe, encoding == b"gzip")
         except BaseException:
-            upload.abandon()
+            self._uploads.pop(request, upload).abandon()
             raise
-        self._uploads[request] = upload
         return [upload.path, b"%d" % written]
 
     def _commit(self, _request: bytes, received: bytes, *metadata: bytes) -> list[bytes]:

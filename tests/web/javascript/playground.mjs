@@ -35,6 +35,7 @@ try {
   const variables = page.locator(".graphiql-editor-tool .view-lines").first();
   await page.waitForFunction(() => document.querySelectorAll(".graphiql-tab").length > 0);
   const tabs = await page.locator(".graphiql-tab").allInnerTexts();
+  await variables.filter({ hasText: /\S/ }).waitFor();
   const firstVariables = await variables.innerText();
 
   const editor = page.locator(".graphiql-query-editor .view-lines");
