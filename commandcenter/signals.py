@@ -87,6 +87,13 @@ class Listener:
         self._wake.clear()
         return self.take_all()
 
+    async def wait_for(self, payload: str, timeout_seconds: float) -> None:
+        """Wait until a signal has this payload, or until it is time to look for yourself."""
+        while True:
+            signals = await self.wait(timeout_seconds)
+            if signals is None or any(each == payload for _, each in signals):
+                return
+
 
 class Signals:
     """This process's connection to the signals of all processes."""

@@ -31,7 +31,4 @@ async def wait_until_ended(
                 current = await get_execution(session, scope, execution.id)
             if current.has_ended:
                 return current
-            while True:
-                signals = await listener.wait(_LOOK_AGAIN_SECONDS)
-                if signals is None or any(payload == str(execution.id) for _, payload in signals):
-                    break
+            await listener.wait_for(str(execution.id), _LOOK_AGAIN_SECONDS)

@@ -63,7 +63,7 @@ async def _watch_one(
         if _state(sandbox) != shown:
             shown = _state(sandbox)
             yield sandbox
-        await wait_for_payload(listener, str(sandbox_id))
+        await listener.wait_for(str(sandbox_id), _LOOK_AGAIN_SECONDS)
 
 
 async def wait_until_stopped(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
@@ -75,7 +75,7 @@ async def wait_until_stopped(services: Services, scope: Scope, sandbox: Sandbox)
                 raise SandboxNotFoundError
             if current.status is not SandboxStatus.RUNNING or current.incarnation != sandbox.incarnation:
                 return current
-            await wait_for_payload(listener, str(sandbox.id))
+            await listener.wait_for(str(sandbox.id), _LOOK_AGAIN_SECONDS)
 
 
 def _state(sandbox: Sandbox) -> tuple[object, ...]:
@@ -100,11 +100,3 @@ async def _read(services: Services, scope: Scope, ids: list[UUID]) -> dict[UUID,
         return {}
     async with services.database.transaction(scope.project_id) as session:
         return await find_sandboxes(session, scope, ids)
-
-
-async def wait_for_payload(listener: Listener, payload: str) -> None:
-    """Wait until a signal names `payload`, or until it is time to look anyway."""
-    while True:
-        signals = await listener.wait(_LOOK_AGAIN_SECONDS)
-        if signals is None or any(each == payload for _, each in signals):
-            return
