@@ -17,6 +17,7 @@ from runtime.data_plane.connect_protocol import StreamAbortedError
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
+from runtime.memory import keep_freed_pieces
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -48,6 +49,7 @@ def main() -> None:
         )
     )
     _raise_open_files()
+    keep_freed_pieces()
     try:
         uvloop.run(_serve(settings))
     except (HostError, OSError) as error:

@@ -4,12 +4,16 @@ Reading pauses while those who are attached have not taken what was read: the pr
 """
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections.abc import Callable
 
 from runtime.host.ring import Ring
 
-READ_AT_ONCE = 1 << 18
+READ_AT_ONCE = 1 << 19
+USUAL_PIPE = 1 << 16
+WIDE_PIPE = READ_AT_ONCE
 LEFTOVER_INTERVAL = 0.1
 LEFTOVER_AT_ONCE = 1 << 20
 
@@ -46,6 +50,7 @@ class OutputStream:
         self._unattended_from = ring.end
         self._attended_before = False
         self._reading = False
+        self._is_wide = False
         self._process_ended = False
         os.set_blocking(descriptor, False)
         self.resume()
@@ -118,8 +123,17 @@ class OutputStream:
             count = 0
         if count == 0:
             self._finish(leftover=False)
+        elif count >= USUAL_PIPE and not self._is_wide:
+            self._widen()
         self._changed()
         return count > 0
+
+    def _widen(self) -> None:
+        """A pipe that was found full gets a larger one: large pieces cost those who take them less."""
+        self._is_wide = True
+        with contextlib.suppress(OSError):
+            # A terminal has none; and it is refused to a user whose pipes hold much already.
+            fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, WIDE_PIPE)
 
     def _finish(self, *, leftover: bool) -> None:
         self._stop_reading()
