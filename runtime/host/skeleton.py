@@ -35,9 +35,10 @@ FOLDERS = {
 }  # fmt: skip
 # What programs below /usr read; nothing here tells of the host's users or services.
 COPIED = (
-    "adduser.conf", "alternatives", "ca-certificates", "debian_version", "gai.conf", "inputrc", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "login.defs", "magic", "magic.mime", "mime.types", "nsswitch.conf", "os-release", "perl",
-    "protocols", "services", "skel", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
+    "adduser.conf", "alternatives", "ca-certificates", "debian_version", "gai.conf", "inputrc", "ld.so.cache",
+    "ld.so.conf", "ld.so.conf.d", "localtime", "login.defs", "magic", "magic.mime", "mime.types",
+    "nsswitch.conf", "os-release", "perl", "protocols", "services", "skel", "ssl/certs", "ssl/openssl.cnf",
+    "terminfo", "timezone",
 )  # fmt: skip
 
 
