@@ -61,6 +61,20 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
+        sandbox = await self.bring_up(record)
+        try:
+            await self.put_to_use(sandbox)
+        except BaseException:
+            await self.stop(record)
+            raise
+        return sandbox
+
+    async def put_to_use(self, sandbox: Sandbox) -> None:
+        """What only its own record says, of a sandbox whose supervisor runs: from now on it is that one."""
+        self._store.save(sandbox.record)
+
+    async def bring_up(self, record: SandboxRecord) -> Sandbox:
+        """Start a supervisor with a record's layers and limits alone; whose it will be is still open."""
         launched = await self._launch(record)
         record.pid1 = launched.pid1
         record.programs = self._programs.folder
@@ -73,7 +87,6 @@ class Engine:
         except BaseException:
             await self.stop(record)
             raise
-        self._store.save(record)
         return sandbox
 
     async def take_up(self, record: SandboxRecord) -> Sandbox | None:
