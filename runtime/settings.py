@@ -50,6 +50,16 @@ class RuntimeSettings(BaseSettings):
         270_000, ge=1000, description="First host user id given to sandboxes (as root)."
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
+    network: Literal["none", "proxy"] = Field(
+        "proxy",
+        description="What a sandbox that asks for nothing may reach: nothing, or the public internet through "
+        "the runtime's proxy.",
+    )
+    network_private_allowed: str = Field(
+        "",
+        description="Addresses that sandboxes may reach though they are private or this machine's own: up "
+        "to 32 of `10.1.2.0/24`, `10.1.2.3:443`, `[fd00::]/8:443`, with commas between.",
+    )
     supervisor_lease: int = Field(
         900,
         ge=1,

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.host.errors import TemplateNotFoundError
-from runtime.host.network import check_network
 from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
@@ -29,12 +28,11 @@ class SandboxRequest:
     environment: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Refuse a template that isn't there, and a network that can't be given."""
+        """Refuse a template that isn't there."""
         if self.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
             )
-        check_network(self.allow_internet_access, self.network)
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:

@@ -1,0 +1,26 @@
+"""What this machine offers its sandboxes of a network, as its settings say."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from runtime.network.addresses import Wall, parse_allowances
+from runtime.network.egress import Ways
+from runtime.network.fields import read_policy
+from runtime.network.policy import Policy
+from runtime.network.proxy import serve
+
+
+class NetworkOffer:
+    """The default, and the ways out that all sandboxes share."""
+
+    def __init__(self, default: Literal["none", "proxy"], private_allowed: str) -> None:
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve)
+        self._open_by_default = default == "proxy"
+
+    def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:
+        """What a sandbox with these fields may reach; `InvalidSandboxRequestError` where they are wrong."""
+        return read_policy(allow_internet_access, network, open_by_default=self._open_by_default)
+
+    def capabilities(self) -> list[str]:
+        """The kinds of network that a sandbox can ask for."""
+        return ["none", "allowlist", "proxy"]
