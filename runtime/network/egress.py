@@ -16,6 +16,7 @@ from runtime.network.addresses import Wall
 from runtime.network.flow import Flow
 from runtime.network.outward import Destination, RefusedError, connect
 from runtime.network.policy import Policy
+from runtime.network.relay import Streams
 from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
 
 log = structlog.get_logger("runtime.network")
@@ -109,9 +110,7 @@ class SandboxEgress:
             flow.abort()
         self._listener.close()
 
-    async def open_outward(
-        self, flow: Flow, wanted: Destination
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open_outward(self, flow: Flow, wanted: Destination) -> Streams:
         """Connect a flow to where it wants; `RefusedError` and `UnreachableError` as `connect` has them."""
         try:
             outward = await connect(wanted, lambda: self._policy, self._ways.wall, self._resolver)
@@ -121,9 +120,8 @@ class SandboxEgress:
             log.info("egress_refused", sandbox=self._sandbox_id, reason=str(error))
             raise
         flow.name, flow.address = outward.name, outward.address
-        reader, writer = await asyncio.open_connection(sock=outward.connection)
-        flow.outer = writer
-        return reader, writer
+        flow.outer = Streams(*await asyncio.open_connection(sock=outward.connection))
+        return flow.outer
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -147,11 +145,10 @@ class SandboxEgress:
 
     async def _take(self, connection: socket.socket) -> None:
         try:
-            reader, writer = await asyncio.open_connection(sock=connection)
+            flow = Flow(Streams(*await asyncio.open_connection(sock=connection)))
         except OSError:
             connection.close()
             return
-        flow = Flow(reader, writer)
         self.counters.connections += 1
         self._ways.open += 1
         task = asyncio.ensure_future(self._serve(flow))
@@ -165,9 +162,9 @@ class SandboxEgress:
         except Exception:
             log.exception("egress_failed", sandbox=self._sandbox_id)
         finally:
-            for writer in (flow.outer, flow.writer):
-                if writer is not None:
-                    writer.close()
+            for streams in (flow.outer, flow.inner):
+                if streams is not None:
+                    streams.writer.close()
 
     def _done(self, flow: Flow) -> None:
         del self._flows[flow]

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import h11
 
 from runtime.network.egress import SandboxEgress
-from runtime.network.flow import READ_AT_ONCE, Flow, relay
+from runtime.network.flow import Flow
 from runtime.network.outward import Destination, RefusedError, UnreachableError, destination
+from runtime.network.relay import READ_AT_ONCE, Streams, relay
 
 HEAD_LIMIT = 1 << 16
 HEAD_SECONDS = 60
@@ -39,7 +40,7 @@ async def serve_http(egress: SandboxEgress, flow: Flow, first: bytes) -> None:
     while True:
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                event = await next_event(inner, flow.reader)
+                event = await next_event(inner, flow.inner.reader)
             if not isinstance(event, h11.Request):
                 return
             if event.method == b"CONNECT":
@@ -79,32 +80,34 @@ async def _tunnel(egress: SandboxEgress, flow: Flow, inner: h11.Connection, requ
     wanted = destination(host, port)
     if wanted is None:
         raise BadRequestError("CONNECT needs a host and a port, as in example.com:443")
-    if not isinstance(await next_event(inner, flow.reader), h11.EndOfMessage):
+    if not isinstance(await next_event(inner, flow.inner.reader), h11.EndOfMessage):
         raise BadRequestError("CONNECT takes no body")
     if egress.policy.headers_for(wanted.host):
         raise RefusedError(
             f"network.rules set headers for {wanted.host}, which is done here for http:// requests only"
         )
-    reader, writer = await egress.open_outward(flow, wanted)
+    outer = await egress.open_outward(flow, wanted)
     answer = h11.Response(status_code=200, headers=[], reason=b"Connection established")
-    flow.writer.write(inner.send(answer) or b"")
+    flow.inner.writer.write(inner.send(answer) or b"")
     early, _ = inner.trailing_data
     if early:
-        flow.moved(sent=len(early))
-        writer.write(early)
-    await relay(flow, reader, writer)
+        flow.moved(len(early), 0)
+        outer.writer.write(early)
+    await relay(flow.inner, outer, flow.moved)
 
 
 async def _forward(egress: SandboxEgress, flow: Flow, inner: h11.Connection, request: h11.Request) -> None:
     wanted, target = _target(request)
     headers = _headers(request, wanted, egress)
-    reader, writer = await egress.open_outward(flow, wanted)
+    streams = await egress.open_outward(flow, wanted)
     outer = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
     try:
-        writer.write(outer.send(h11.Request(method=request.method, target=target, headers=headers)) or b"")
-        sending = asyncio.ensure_future(_send_body(flow, inner, outer, writer))
+        streams.writer.write(
+            outer.send(h11.Request(method=request.method, target=target, headers=headers)) or b""
+        )
+        sending = asyncio.ensure_future(_send_body(flow, inner, outer, streams))
         try:
-            await _relay_response(flow, inner, outer, reader)
+            await _relay_response(flow, inner, outer, streams)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -114,7 +117,7 @@ async def _forward(egress: SandboxEgress, flow: Flow, inner: h11.Connection, req
             return
         raise UnreachableError(f"{wanted.host} broke off or did not speak HTTP: {error}") from error
     finally:
-        writer.close()
+        streams.writer.close()
         flow.outer = flow.address = flow.name = None
 
 
@@ -152,41 +155,37 @@ def _headers(request: h11.Request, wanted: Destination, egress: SandboxEgress) -
     return [(b"host", authority.encode()), *kept, *rules.items(), (b"connection", b"close")]
 
 
-async def _send_body(
-    flow: Flow, inner: h11.Connection, outer: h11.Connection, writer: asyncio.StreamWriter
-) -> None:
+async def _send_body(flow: Flow, inner: h11.Connection, outer: h11.Connection, streams: Streams) -> None:
     try:
         while True:
-            event = await next_event(inner, flow.reader)
+            event = await next_event(inner, flow.inner.reader)
             if not isinstance(event, h11.Data):
                 break
-            flow.moved(sent=len(event.data))
-            writer.write(outer.send(h11.Data(data=event.data)) or b"")
-            await writer.drain()
-        writer.write(outer.send(h11.EndOfMessage()) or b"")
+            flow.moved(len(event.data), 0)
+            streams.writer.write(outer.send(h11.Data(data=event.data)) or b"")
+            await streams.writer.drain()
+        streams.writer.write(outer.send(h11.EndOfMessage()) or b"")
     except (h11.ProtocolError, OSError):
         # Without its end the other side would wait for the rest.
         flow.abort()
 
 
-async def _relay_response(
-    flow: Flow, inner: h11.Connection, outer: h11.Connection, reader: asyncio.StreamReader
-) -> None:
+async def _relay_response(flow: Flow, inner: h11.Connection, outer: h11.Connection, streams: Streams) -> None:
     while True:
-        event = await next_event(outer, reader)
+        event = await next_event(outer, streams.reader)
         if isinstance(event, h11.InformationalResponse | h11.Response):
             answer = type(event)(
                 status_code=event.status_code, headers=_end_to_end(list(event.headers)), reason=event.reason
             )
-            flow.writer.write(inner.send(answer) or b"")
+            flow.inner.writer.write(inner.send(answer) or b"")
         elif isinstance(event, h11.Data):
-            flow.moved(received=len(event.data))
-            flow.writer.write(inner.send(h11.Data(data=event.data)) or b"")
+            flow.moved(0, len(event.data))
+            flow.inner.writer.write(inner.send(h11.Data(data=event.data)) or b"")
         elif isinstance(event, h11.EndOfMessage):
-            flow.writer.write(inner.send(h11.EndOfMessage()) or b"")
+            flow.inner.writer.write(inner.send(h11.EndOfMessage()) or b"")
         else:
             return
-        await flow.writer.drain()
+        await flow.inner.writer.drain()
         if isinstance(event, h11.EndOfMessage):
             return
 
@@ -216,5 +215,5 @@ async def _refuse(flow: Flow, inner: h11.Connection, status: int, reason: str) -
     answer = inner.send(h11.Response(status_code=status, headers=headers, reason=phrase)) or b""
     for event in (h11.Data(data=body), h11.EndOfMessage()):
         answer += inner.send(event) or b""
-    flow.writer.write(answer)
-    await flow.writer.drain()
+    flow.inner.writer.write(answer)
+    await flow.inner.writer.drain()

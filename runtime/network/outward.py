@@ -80,9 +80,10 @@ async def connect(
         raise RefusedError(_not_permitted(wanted.host, addresses[0], policy()))
     passing = [address for address in allowed if wall.passes(address, wanted.port)]
     if not passing:
+        found = "" if literal is not None else f" is {allowed[0]}, which"
         raise RefusedError(
-            f"{wanted.host} is {allowed[0]}, which is not on the public internet: private, local and "
-            "metadata addresses, and this machine's own, are closed to sandboxes"
+            f"{wanted.host}{found} is not on the public internet: private, local and metadata addresses, and "
+            "this machine's own, are closed to sandboxes"
         )
     outward = await _connect_to_one(name, passing, wanted.port)
     if not policy().permits(name, outward.address):

@@ -3,9 +3,10 @@
 import asyncio
 
 from runtime.network.egress import SandboxEgress
-from runtime.network.flow import Flow, relay
+from runtime.network.flow import Flow
 from runtime.network.http_proxy import serve_http
 from runtime.network.outward import RefusedError, UnreachableError
+from runtime.network.relay import relay
 from runtime.network.socks import (
     GENERAL_FAILURE,
     GRANTED,
@@ -25,7 +26,7 @@ async def serve(egress: SandboxEgress, flow: Flow) -> None:
     """Serve one connection from inside; its first byte tells what it speaks."""
     try:
         async with asyncio.timeout(FIRST_BYTE_SECONDS):
-            first = await flow.reader.readexactly(1)
+            first = await flow.inner.reader.readexactly(1)
     except TimeoutError:
         return
     if first[0] == VERSION:
@@ -37,14 +38,14 @@ async def serve(egress: SandboxEgress, flow: Flow) -> None:
 async def _serve_socks(egress: SandboxEgress, flow: Flow) -> None:
     try:
         async with asyncio.timeout(HANDSHAKE_SECONDS):
-            wanted = await read_request(flow.reader, flow.writer)
-        reader, writer = await egress.open_outward(flow, wanted)
+            wanted = await read_request(flow.inner.reader, flow.inner.writer)
+        outer = await egress.open_outward(flow, wanted)
     except (SocksError, RefusedError, UnreachableError, TimeoutError) as error:
-        flow.writer.write(reply(_code(error)))
-        await flow.writer.drain()
+        flow.inner.writer.write(reply(_code(error)))
+        await flow.inner.writer.drain()
         return
-    flow.writer.write(reply(GRANTED))
-    await relay(flow, reader, writer)
+    flow.inner.writer.write(reply(GRANTED))
+    await relay(flow.inner, outer, flow.moved)
 
 
 def _code(error: Exception) -> int:
