@@ -88,17 +88,11 @@ class DataPlane:
         sandbox = await self._reach(sandbox_id)
         if sandbox is None:
             return Refusal(502, not_found(sandbox_id))
-        expected = sandbox.record.traffic_token
-        given: bytes = dict(scope["headers"]).get(TRAFFIC_TOKEN, b"")
-        if port == ENVD_PORT and scope["type"] == "websocket":
-            return Refusal(400, {"code": 400, "message": "envd speaks no WebSocket"})
-        if (
-            port != ENVD_PORT
-            and expected is not None
-            and not secrets.compare_digest(given, expected.encode())
-        ):
-            message = "this sandbox's ports ask for its e2b-traffic-access-token"
-            return Refusal(403, {"sandboxId": sandbox.id, "message": message, "code": 403})
+        if port == ENVD_PORT:
+            if scope["type"] == "websocket":
+                return Refusal(400, {"code": 400, "message": "envd speaks no WebSocket"})
+        elif (complaint := _token_complaint(scope, sandbox.record.traffic_token)) is not None:
+            return Refusal(403, {"sandboxId": sandbox.id, "message": complaint, "code": 403})
         return Admitted(sandbox, port)
 
     async def _reach(self, sandbox_id: str) -> Sandbox | None:
@@ -137,6 +131,19 @@ class DataPlane:
                 "code": 502,
             }
             await answer_json(send, 502, body)
+
+
+def _token_complaint(scope: Scope, expected: str | None) -> str | None:
+    """What is wrong with a request's token for a sandbox's ports, in E2B's words."""
+    if expected is None:
+        return None
+    name = TRAFFIC_TOKEN.decode()
+    given: bytes | None = dict(scope["headers"]).get(TRAFFIC_TOKEN)
+    if given is None:
+        return f"Sandbox is secured with traffic access token. Token header '{name}' is missing"
+    if not secrets.compare_digest(given, expected.encode()):
+        return f"Sandbox is secured with traffic access token. Provided token in header '{name}' is invalid"
+    return None
 
 
 def not_open(admitted: Admitted) -> Refusal:

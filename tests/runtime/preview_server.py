@@ -6,6 +6,7 @@ import hashlib
 import ssl
 import sys
 
+CLOSING = 8
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -99,8 +100,8 @@ async def websocket(
         length = bytes([size]) if size < 126 else b"\x7f" + size.to_bytes(8, "big")
         writer.write(bytes([first]) + length + plain)
         await writer.drain()
-        if first & 0x0F == 8:
-            return
+        if first & 0x0F == CLOSING:
+            raise ConnectionError
 
 
 async def main() -> None:
