@@ -50,10 +50,10 @@ class RuntimeSettings(BaseSettings):
         270_000, ge=1000, description="First host user id given to sandboxes (as root)."
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
-    network: Literal["none", "proxy"] = Field(
+    network: Literal["off", "none", "proxy"] = Field(
         "proxy",
-        description="What a sandbox that asks for nothing may reach: nothing, or the public internet through "
-        "the runtime's proxy.",
+        description="What a sandbox may reach that asks for nothing: the public internet through the "
+        "runtime's proxy, or `none`. With `off` none may reach anything, and asking for it is refused.",
     )
     network_private_allowed: str = Field(
         "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.host.errors import TemplateNotFoundError
+from runtime.host.errors import InvalidSandboxRequestError, TemplateNotFoundError
 from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
@@ -28,10 +28,15 @@ class SandboxRequest:
     environment: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Refuse a template that isn't there."""
+        """Refuse a template that isn't there, and doors that would be closed on one side only."""
         if self.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
+            )
+        if self.network and self.network.get("allowPublicTraffic") is False and not self.secure:
+            raise InvalidSandboxRequestError(
+                "You cannot create a sandbox without public access unless you enable secure envd access via "
+                "'secure' flag."
             )
 
 

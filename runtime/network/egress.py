@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -97,10 +98,18 @@ class SandboxEgress:
             if flow.address is not None and not policy.permits(flow.name, flow.address):
                 flow.abort()
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections from inside are open now."""
-        return len(self._flows)
+    def figures(self) -> dict[str, Any]:
+        """What went through until now, and what was refused, as the runtime's own API shows it."""
+        counters = self.counters
+        return {
+            "openConnections": len(self._flows),
+            "connections": counters.connections,
+            "sentBytes": counters.sent + sum(flow.sent for flow in self._flows),
+            "receivedBytes": counters.received + sum(flow.received for flow in self._flows),
+            "refused": counters.refused,
+            "turnedAway": counters.turned_away,
+            "lastRefusals": list(counters.refusals),
+        }
 
     def close(self) -> None:
         """Break everything off; the socket inside stays with the supervisor."""
