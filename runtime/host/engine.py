@@ -17,6 +17,8 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
+from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.engine")
@@ -34,6 +36,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        network: NetworkOffer,
     ) -> None:
         self._settings = settings
         self._layout = layout
@@ -41,6 +44,7 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._network = network
         self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
@@ -70,7 +74,8 @@ class Engine:
         return sandbox
 
     async def put_to_use(self, sandbox: Sandbox) -> None:
-        """What only its own record says, of a sandbox whose supervisor runs: from now on it is that one."""
+        """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
+        await self._open_egress(sandbox)
         self._store.save(sandbox.record)
 
     async def bring_up(self, record: SandboxRecord) -> Sandbox:
@@ -97,6 +102,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
+            await self._open_egress(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -153,6 +159,12 @@ class Engine:
         sandbox.on_lost = self._lost
         self._sandboxes[record.id] = sandbox
         return sandbox
+
+    async def _open_egress(self, sandbox: Sandbox) -> None:
+        """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
+        policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
+        listener = await sandbox.listen(PROXY_PORT)
+        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:
