@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 from e2b import E2B
 
 from benchmarks.stack import FOREIGN, running, temporary_folder
@@ -28,6 +30,14 @@ class RuntimeAlone:
     process_id: int
     state: Path
     client: E2B
+    key: str
+
+    async def ask(self, path: str) -> dict[str, Any]:
+        """What one of the runtime's own endpoints says."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://{_HOST}:{self.port}{path}", headers={"X-API-Key": self.key})
+            answered: dict[str, Any] = answer.raise_for_status().json()
+            return answered
 
 
 @asynccontextmanager
@@ -52,4 +62,4 @@ async def running_runtime(**settings: object) -> AsyncIterator[RuntimeAlone]:
         )
         async with running(plan) as child:
             client = E2B(api_key=key, api_url=address, sandbox_url=address)
-            yield RuntimeAlone(port, child.process_id, folder / "state", client)
+            yield RuntimeAlone(port, child.process_id, folder / "state", client, key)
