@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -50,6 +51,7 @@ class WarmSandboxes:
         self._wanted = asyncio.Event()
         self._last_wish = 0.0
         self._refilling: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[Sandbox] | None = None
         self._given = self._missed = self._failed = 0
 
     def begin(self) -> None:
@@ -103,6 +105,10 @@ class WarmSandboxes:
         if self._refilling is not None:
             self._refilling.cancel()
             await asyncio.gather(self._refilling, return_exceptions=True)
+        if self._starting is not None:
+            # Broken off in its midst, a start would leave a supervisor that nobody knows.
+            with suppress(HostError, OSError):
+                self._ready.append(await self._starting)
         while self._ready:
             await self.remove(self._ready.popleft().record)
 
@@ -112,9 +118,12 @@ class WarmSandboxes:
             await self._wanted.wait()
             await self._quiet()
             try:
-                self._ready.append(await self._start())
+                self._starting = asyncio.ensure_future(self._start())
+                self._ready.append(await asyncio.shield(self._starting))
+                self._starting = None
                 pause = FIRST_PAUSE_SECONDS
             except (HostError, OSError) as error:
+                self._starting = None
                 self._failed += 1
                 log.warning("no_warm_sandbox", error=str(error), next_try_seconds=pause)
                 await asyncio.sleep(pause)
