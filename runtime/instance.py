@@ -12,7 +12,10 @@ from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
 from runtime.host.layout import Layout
 from runtime.host.limits import choose_mechanism
+from runtime.host.limits.asked import shown_limits
 from runtime.host.metrics import Metrics
+from runtime.host.output_rate import OUTPUT_RATE_BOUND
+from runtime.host.requests import largest_of, limits_of
 from runtime.host.sandbox_host import SandboxHost
 from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
@@ -63,7 +66,7 @@ class Runtime:
                     "own_user_for_each_sandbox": os.geteuid() == 0,
                     "walls": walls,
                 },
-                "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
+                "limits": self._shown_limits(),
                 "network": ["none"],
                 "pause": ["full", "filesystem"],
                 "memory_snapshots": False,
@@ -81,6 +84,16 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.host.close()
         log.info("runtime_stopped", kept=len(self.host.records))
+
+    def _shown_limits(self) -> dict[str, Any]:
+        """How each resource is bounded, what a sandbox has by default, and the most that it may ask for."""
+        return {
+            "mechanism": self._mechanism.name,
+            **{name: bound.how for name, bound in self._mechanism.bounds.items()},
+            "output_rate": OUTPUT_RATE_BOUND.how,
+            "default": shown_limits(limits_of(self.settings)),
+            "largest": shown_limits(largest_of(self.settings)),
+        }
 
     async def _watch_time(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import structlog
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.limits import LimitGroup, LimitMechanism
+from runtime.host.output_rate import OutputRate
 from runtime.host.process_start import OutputPolicy
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -31,7 +32,6 @@ class Engine:
         self._programs = programs
         self._store = store
         self._mechanism = mechanism
-        self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, subprocess.Popen[bytes]] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
@@ -107,7 +107,12 @@ class Engine:
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
-        sandbox = Sandbox(record, connection, self._policy, group)
+        policy = OutputPolicy(
+            retained=self._settings.output_retained,
+            drop_unattended=self._settings.unattended_output == "drop",
+            rate=OutputRate(record.limits.output_rate),
+        )
+        sandbox = Sandbox(record, connection, policy, group)
         sandbox.on_lost = self._lost
         self._sandboxes[record.id] = sandbox
         return sandbox

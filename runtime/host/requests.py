@@ -1,11 +1,13 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.host.errors import TemplateNotFoundError
+from runtime.host.limits.asked import largest_limits, limited
 from runtime.host.network import check_network
 from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
@@ -27,6 +29,8 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Limits of its own, as `read_limits` gives them."""
 
     def check(self) -> None:
         """Refuse a template that isn't there, and a network that can't be given."""
@@ -38,13 +42,20 @@ class SandboxRequest:
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
-    """What every sandbox may use."""
+    """What a sandbox may use that asks for nothing else."""
     return Limits(
-        settings.sandbox_processors,
-        settings.sandbox_memory,
-        settings.sandbox_processes,
-        settings.sandbox_open_files,
+        processors=settings.sandbox_processors,
+        memory=settings.sandbox_memory,
+        processes=settings.sandbox_processes,
+        open_files=settings.sandbox_open_files,
+        disk=settings.sandbox_disk,
+        output_rate=settings.sandbox_output_rate,
     )
+
+
+def largest_of(settings: RuntimeSettings) -> Limits:
+    """The most that a request may ask for."""
+    return largest_limits(settings.largest_sandbox, limits_of(settings))
 
 
 def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int | None) -> SandboxRecord:
@@ -54,7 +65,7 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
     return SandboxRecord(
         id=new_sandbox_id(),
         template=request.template,
-        limits=limits_of(settings),
+        limits=limited(request.limits, limits_of(settings), largest_of(settings)),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,

@@ -45,7 +45,9 @@ async def test_which_limits_hold_is_shown(small: RuntimeProcess) -> None:
     limits = shown["limits"]
     assert isinstance(limits, dict)
     assert limits["mechanism"] in ("cgroup-v1", "cgroup-v2", "rlimits")
-    assert set(limits) == {"mechanism", "memory", "processes", "processors", "open_files"}
+    assert set(limits) >= {"mechanism", "memory", "processes", "processors", "open_files", "output_rate"}
+    assert limits["default"]["memoryMB"] == 128
+    assert limits["largest"]["memoryMB"] >= 128
 
 
 async def test_a_fork_bomb_hurts_only_its_own_sandbox(small: RuntimeProcess, sandbox: AsyncSandbox) -> None:
