@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from runtime.guarantees import demand, held_guarantees
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
 from runtime.host.layout import Layout
@@ -34,11 +35,14 @@ class Runtime:
     def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
         self.settings = settings
         self.capabilities: dict[str, Any] = {}
+        self._mechanism = choose_mechanism()
+        self.bounds = {**self._mechanism.bounds, "output_rate": OUTPUT_RATE_BOUND}
+        self.guarantees = held_guarantees(self.bounds)
+        demand(settings.require, self.guarantees)
         self._layout = layout
         self._lock = _hold(layout)
         self._programs = stage(layout)
         self._store = Store(layout)
-        self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
         self._engine = Engine(settings, self._programs, self._store, self._mechanism)
         self.host = SandboxHost(settings, self._store, self._engine, self._user_ids)
@@ -66,6 +70,7 @@ class Runtime:
                     "own_user_for_each_sandbox": os.geteuid() == 0,
                     "walls": walls,
                 },
+                "guarantees": self.guarantees,
                 "limits": self._shown_limits(),
                 "network": ["none"],
                 "pause": ["full", "filesystem"],
@@ -89,8 +94,7 @@ class Runtime:
         """How each resource is bounded, what a sandbox has by default, and the most that it may ask for."""
         return {
             "mechanism": self._mechanism.name,
-            **{name: bound.how for name, bound in self._mechanism.bounds.items()},
-            "output_rate": OUTPUT_RATE_BOUND.how,
+            **{name: bound.how for name, bound in self.bounds.items()},
             "default": shown_limits(limits_of(self.settings)),
             "largest": shown_limits(largest_of(self.settings)),
         }
