@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from runtime.host.disk.use import DiskUse
 from runtime.host.disk.mounting import CONTROL, mount_image, unmount
+from runtime.host.disk.use import DiskUse
 from runtime.host.errors import MachineUnfitError
 
 MEBIBYTE = 1 << 20
