@@ -63,7 +63,9 @@ class RuntimeSettings(BaseSettings):
         24 * 3600, ge=1, description="The longest life that can be asked for at once."
     )
     user_id_first: int = Field(
-        270_000, ge=1000, description="First host user id given to sandboxes (as root)."
+        0x3000_0000,
+        ge=65_536,
+        description="First host id given to sandboxes (as root); each gets 65,536, users and groups alike.",
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
     supervisor_lease: int = Field(

@@ -29,6 +29,9 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    user: str = "user"
+    directory: str | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     """Limits of its own, as `read_limits` gives them."""
 
@@ -74,6 +77,9 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,
+        layers=list(request.layers),
+        user=request.user,
+        directory=request.directory,
         auto_pause=request.auto_pause,
         auto_pause_memory=request.auto_pause_memory,
         auto_resume=request.auto_resume,

@@ -47,7 +47,7 @@ async def walled(
     await sandbox.kill()
 
 
-@pytest.fixture(scope="module", params=["user"])
+@pytest.fixture(scope="module", params=["user", "root"])
 async def inside(request: pytest.FixtureRequest, walled: tuple[RuntimeProcess, AsyncSandbox]) -> Inside:
     """What the probe saw inside, as `user` and as `root`."""
     runtime, sandbox = walled
