@@ -19,6 +19,7 @@ MEBIBYTE = 1 << 20
 SMALL = {"Runtime-Limits": "memoryMB=128, processes=64"}
 # Far above the few milliseconds that it takes on a quiet machine; the benchmarks hold the exact bar.
 QUICK_SECONDS = 0.5
+FEWEST_COMMANDS = 5
 
 
 @pytest.fixture(scope="module", params=["as the tests' user", "as an ordinary user"])
@@ -60,28 +61,27 @@ async def reached(runtime: RuntimeProcess, sandbox: AsyncSandbox) -> set[str]:
 async def undisturbed(neighbour: AsyncSandbox) -> AsyncIterator[None]:
     """Meanwhile the neighbour's commands stay quick."""
     taken: list[float] = []
+    over = asyncio.Event()
 
     async def measure() -> None:
-        while True:
+        while len(taken) < FEWEST_COMMANDS or not over.is_set():
             begin = time.perf_counter()
             await neighbour.commands.run("true")
             taken.append(time.perf_counter() - begin)
 
-    measuring = asyncio.create_task(measure())
-    try:
-        yield
-        while len(taken) < 5 and not measuring.done():
-            await asyncio.sleep(0.01)
-    finally:
-        measuring.cancel()
-        await asyncio.gather(measuring, return_exceptions=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(measure())
+        try:
+            yield
+        finally:
+            over.set()
     assert statistics.median(taken) < QUICK_SECONDS
 
 
 async def test_which_limits_hold_is_shown(bounding: RuntimeProcess) -> None:
     limits = (await ask(bounding, "/runtime/capabilities"))["limits"]
     assert limits["mechanism"] in ("cgroup-v1", "cgroup-v2", "rlimits")
-    assert set(limits) >= {"memory", "processes", "processors", "open_files", "disk", "output_rate"}
+    assert set(limits) >= {"memory", "processes", "processors", "open_files", "output_rate"}
     assert limits["default"]["memoryMB"] == 1024
     assert limits["largest"]["memoryMB"] >= 1024
 
@@ -114,7 +114,7 @@ async def test_a_process_that_takes_all_memory_is_ended_and_told(
 async def test_many_processes_together_are_bounded_too(
     bounding: RuntimeProcess, sandbox: AsyncSandbox
 ) -> None:
-    hog = "python3 -c \"import time; held = bytearray(b'x' * 50 * 1048576); time.sleep(4)\" & "
+    hog = "python3 -c \"import time; held = bytearray(b'x' * 50 * 1048576); time.sleep(2)\" & "
     await sandbox.commands.run(hog * 4 + "wait", timeout=30)
     assert await reached(bounding, sandbox) == {"OUT_OF_MEMORY"}
 
@@ -139,7 +139,7 @@ async def test_a_process_waits_while_nobody_takes_its_output(
     before = _memory_of(bounding.pid)
     async with undisturbed(neighbour):
         handle = await sandbox.commands.run(
-            "head -c 300M /dev/zero | tr '\\0' x; echo done > /tmp/done",
+            "head -c 100M /dev/zero | tr '\\0' x; echo done > /tmp/done",
             background=True,
             on_stdout=take_slowly,
             retain_output=False,

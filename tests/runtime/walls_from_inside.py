@@ -4,7 +4,7 @@ The numbers are process ids of the host. Reads, `access` and calls that fail or 
 be missing, no harm is done. It knows nothing of the product, and must run on Python 3.9.
 """
 # The names of files in /proc are no paths to compute with.
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH112, PTH114, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 libc = ctypes.CDLL(None, use_errno=True)
 FAR_SIDE_OF_A_POINTER = 1 << 40  # no memory is there: a call that came through would fail with EFAULT
+SECRETS = ("environ", "mem", "maps", "root/etc", "fd/0", "fd/10", "fd/15", "map_files", "stack", "syscall")
+LINKS = ("cwd", "exe", "root", "fd/0", "fd/10", "fd/15", "ns/user", "ns/mnt")
 ADDRESSES = ("169.254.169.254", "fd00:ec2::254", "10.0.2.2", "192.168.0.1", "192.0.2.1", "2001:db8::1")
 
 # The numbers of x86_64. Arguments are such that nothing happens where a call is let through.
@@ -101,7 +103,7 @@ def writable_below(root: str, skipped: set[str]) -> list[str]:
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not (folder == "/proc" and name in skipped)]
-        paths = [f"{folder}/{name}" for name in names]
+        paths = [f"{folder}/{name}" for name in names if not os.path.islink(f"{folder}/{name}")]
         found += [path for path in paths if os.access(path, os.W_OK)]
     return found
 
@@ -152,13 +154,18 @@ def sockets() -> dict[str, dict[int, int]]:
     }
 
 
-def opened(path: str) -> bool:
-    """Whether a file can be opened for reading: `access` says less, where the kernel asks who opens it."""
+def readable(path: str) -> bool:
+    """Whether something can be read there: the kernel may ask who reads only when it is read."""
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
-    return True
+    try:
+        return bool(os.listdir(descriptor) if os.path.isdir(path) else os.read(descriptor, 1))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:
@@ -178,11 +185,11 @@ def main() -> None:
         "host_ports": {port: connect(socket.AF_INET, ("127.0.0.1", port)) for port in host_ports},
         "routes": {each: datagram_route(each) for each in ADDRESSES},
         "network_devices": [each.split(":")[0].strip() for each in read("/proc/net/dev").splitlines()[2:]],
-        "pid1": [each for each in ("environ", "mem", "maps", "fd", "root/etc") if opened(f"/proc/1/{each}")],
-        "pid1_links": {each: error_of(os.readlink, "/proc/1/" + each) for each in ("cwd", "exe", "root")},
+        "pid1": [each for each in SECRETS if readable(f"/proc/1/{each}")],
+        "pid1_links": {each: error_of(os.readlink, f"/proc/1/{each}") for each in LINKS},
         "environment": sorted(os.environ),
         "files": {
-            path: opened(path)
+            path: readable(path)
             for path in (
                 "/proc/kcore", "/proc/kmsg", "/dev/kmsg", "/dev/mem", "/dev/vda", "/dev/loop0",
                 "/dev/loop-control", "/dev/fuse", "/dev/kvm", "/dev/net/tun", "/sys/kernel", "/sys/fs/cgroup",
