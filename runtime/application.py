@@ -34,7 +34,7 @@ class Application:
         health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
-        self._data_plane = DataPlane(
+        self.data_plane = DataPlane(
             runtime.host,
             {
                 PROCESS_PREFIX: ProcessService(),
@@ -59,7 +59,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if target_of(scope) is not None:
-            await self._data_plane(scope, receive, send)
+            await self.data_plane(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
             # A signed link names no sandbox; its signature tells which one it is.
             await self._files(scope, receive, send)

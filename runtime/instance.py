@@ -22,6 +22,7 @@ from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -44,8 +45,9 @@ class Runtime:
         self._programs = stage(layout)
         self._store = Store(layout)
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism)
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
+        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, self._network)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,7 +75,7 @@ class Runtime:
                 },
                 "guarantees": self.guarantees,
                 "limits": self._shown_limits(),
-                "network": ["none"],
+                "network": self._network.capabilities(),
                 "pause": ["full", "filesystem"],
                 "memory_snapshots": False,
                 "survives_restart_of_the_runtime": True,

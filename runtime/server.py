@@ -14,6 +14,7 @@ import uvloop
 
 from runtime.application import Application
 from runtime.data_plane.connect_protocol import StreamAbortedError
+from runtime.data_plane.upgrades import UpgradedConnection
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
@@ -70,7 +71,7 @@ async def _serve(settings: RuntimeSettings) -> None:
     config = uvicorn.Config(
         application,
         http="httptools",
-        ws="none",
+        ws=UpgradedConnection,
         lifespan="off",
         log_level="warning",
         access_log=False,

@@ -26,7 +26,6 @@ from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError
 from runtime.host.limits.asked import HEADER as LIMITS_HEADER
 from runtime.host.limits.asked import read_limits
 from runtime.host.metrics import Metrics
-from runtime.host.network import check_network
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
 from runtime.settings import RuntimeSettings
@@ -165,11 +164,10 @@ class SandboxEndpoints:
         return JSONResponse([measured(record, sample) for sample in samples])
 
     async def set_network(self, request: Request) -> Response:
-        """Another network configuration; only one without network can be given."""
+        """Replace what it may reach; what is left out is cleared."""
         body = await read_body(request, NetworkUpdate)
-        network = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
-        check_network(body.allow_internet_access, network)
-        self._host.set_network(_id(request), network)
+        egress = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
+        self._host.set_network(_id(request), body.allow_internet_access, egress)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _running(self, sandbox_id: str) -> str:

@@ -18,6 +18,8 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
+from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.engine")
@@ -35,6 +37,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        network: NetworkOffer,
     ) -> None:
         self._settings = settings
         self._layout = layout
@@ -42,6 +45,7 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._network = network
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
@@ -70,6 +74,7 @@ class Engine:
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
             )
             sandbox = self._connect(record, group)
+            await self._open_egress(sandbox)
         except BaseException:
             await self.stop(record)
             raise
@@ -84,6 +89,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
+            await self._open_egress(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -145,6 +151,12 @@ class Engine:
         sandbox.on_lost = self._lost
         self._sandboxes[record.id] = sandbox
         return sandbox
+
+    async def _open_egress(self, sandbox: Sandbox) -> None:
+        """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
+        policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
+        listener = await sandbox.listen(PROXY_PORT)
+        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.host.errors import TemplateNotFoundError
+from runtime.host.errors import InvalidSandboxRequestError, TemplateNotFoundError
 from runtime.host.limits.asked import largest_limits, limited
-from runtime.host.network import check_network
 from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
@@ -36,12 +35,16 @@ class SandboxRequest:
     """Limits of its own, as `read_limits` gives them."""
 
     def check(self) -> None:
-        """Refuse a template that isn't there, and a network that can't be given."""
+        """Refuse a template that isn't there, and doors that would be closed on one side only."""
         if self.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
             )
-        check_network(self.allow_internet_access, self.network)
+        if self.network and self.network.get("allowPublicTraffic") is False and not self.secure:
+            raise InvalidSandboxRequestError(
+                "You cannot create a sandbox without public access unless you enable secure envd access via "
+                "'secure' flag."
+            )
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:

@@ -175,6 +175,14 @@ for address in (("127.0.0.1", {port}), ("169.254.169.254", 80), ("10.0.2.2", {po
     assert await python(walled, program) == "True\nTrue\nTrue\nTrue"
 
 
+async def test_the_way_out_leads_to_nothing_of_the_hosts(
+    walled: AsyncSandbox, runtime: RuntimeProcess
+) -> None:
+    for address in (runtime.url, "http://169.254.169.254/", "http://[::1]/", "http://127.1/"):
+        asked = f"curl -s --noproxy '' -x 127.0.0.1:3128 -o /dev/null -w '%{{http_code}}' '{address}'"
+        assert await output(walled, asked) == "403", address
+
+
 async def test_abstract_sockets_of_the_host_are_not_there(walled: AsyncSandbox) -> None:
     assert await output(walled, "tail -n +2 /proc/net/unix | grep -c '@' || true") == "0"
 
