@@ -25,7 +25,7 @@ class BareSandbox:
         self._layout = prepare_layout(folder)
         self._programs = stage(self._layout)
         self._numbers = count()
-        self._places = TreePlaces.of(self._layout, own_ids=runs_as_root())
+        self._places = TreePlaces.of(self._layout, own_ids=runs_as_root(), own_programs=runs_as_root())
         self._launcher = Launcher()
 
     async def __aenter__(self) -> Self:
@@ -49,14 +49,13 @@ class BareSandbox:
                     staging=str(self._layout.staging),
                     trees=list(self._places.mounted),
                 )
-                if not await self._launcher.ended(pid, _SECONDS):
-                    raise TimeoutError("bubblewrap did not end")
+                status = await self._launcher.ended(pid, _SECONDS)
                 seconds = time.perf_counter() - started
             finally:
                 os.close(nothing)
             complaints.seek(0)
-            if complaint := complaints.read().decode():
-                raise RuntimeError(f"bubblewrap said {complaint}")
+            if status != 0:
+                raise RuntimeError(f"bubblewrap did not run `true`: {complaints.read().decode()}")
         return seconds
 
     def _new_data(self) -> Path:
