@@ -11,6 +11,7 @@ from starlette.requests import Request
 from runtime.host.errors import InvalidSandboxRequestError
 
 BODY_LIMIT = 1 << 20
+BODY_READ = 16 << 20
 BODY_SECONDS = 20
 IDEMPOTENCY_KEY = r"^[a-z0-9-]{1,255}$"
 
@@ -146,12 +147,17 @@ def read_query(request: Request, kind: type[B]) -> B:
 
 
 async def _whole_body(request: Request) -> bytes:
-    body = bytearray()
+    # A client that is still writing reads no answer: so much is taken before it gets one.
+    body, size = bytearray(), 0
     async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            message = f"The body is larger than {BODY_LIMIT} bytes."
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
+        size += len(part)
+        if size <= BODY_LIMIT:
+            body += part
+        elif size > BODY_READ:
+            break
+    if size > BODY_LIMIT:
+        message = f"The body is larger than {BODY_LIMIT} bytes."
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
     return bytes(body)
 
 
