@@ -15,7 +15,7 @@ from runtime.application import Application
 from runtime.clients import client_variables, exports
 from runtime.data_plane.connect_protocol import StreamAbortedError
 from runtime.door.listening import Certificate, certificate_of, listen
-from runtime.door.protocol import BoundedProtocol
+from runtime.door.protocol import bounded_protocol
 from runtime.door.request_ids import RequestIds
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
@@ -72,7 +72,7 @@ async def _serve(settings: RuntimeSettings) -> None:
     )
     config = uvicorn.Config(
         RequestIds(application),
-        http=BoundedProtocol,
+        http=bounded_protocol(settings.request_timeout),
         ws="none",
         lifespan="off",
         log_level="warning",

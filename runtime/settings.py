@@ -29,8 +29,8 @@ class RuntimeSettings(BaseSettings):
     port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     domain: str | None = Field(
         None,
-        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with a port where it is not "
-        "the usual one; by default localhost with the port.",
+        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where that is "
+        "not the usual one; by default localhost with the port.",
     )
     tls_certificate: Path | None = Field(
         None, description="Certificate with its chain, in PEM: from here on TLS. Read anew at SIGHUP."
@@ -48,6 +48,9 @@ class RuntimeSettings(BaseSettings):
         None,
         description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
         "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
+    )
+    request_timeout: int = Field(
+        20, ge=1, description="How long a client may take to send a request's headers, and a body of JSON."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 

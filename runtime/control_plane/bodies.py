@@ -12,7 +12,6 @@ from runtime.host.errors import InvalidSandboxRequestError
 
 BODY_LIMIT = 1 << 20
 BODY_READ = 16 << 20
-BODY_SECONDS = 20
 IDEMPOTENCY_KEY = r"^[a-z0-9-]{1,255}$"
 
 B = TypeVar("B", bound=BaseModel)
@@ -124,11 +123,12 @@ class OlderLogs(_Body):
 
 async def read_body(request: Request, kind: type[B]) -> B:
     """The request's body; what is wrong with it is told by field."""
+    seconds: int = request.app.state.request_seconds
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             body = await _whole_body(request)
     except TimeoutError:
-        message = f"The body did not arrive within {BODY_SECONDS} s."
+        message = f"The body did not arrive within {seconds} s."
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from None
     try:
         return kind.model_validate_json(body or b"{}")

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with bounds: on connections, on a request's head, and on the time that a head may take."""
+"""uvicorn's HTTP/1.1 with bounds: on connections, and on the size and the time of a request's head."""
 
 import asyncio
 from http import HTTPStatus
@@ -9,12 +9,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 CONNECTIONS = 10_000
 HEAD_BYTES = 64 * 1024
-HEAD_SECONDS = 15
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What is refused here gets the same JSON as everywhere else, and the connection ends."""
 
+    head_seconds = 20
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
@@ -58,10 +58,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_overdue)
+        self._head_timer = self.loop.call_later(self.head_seconds, self._head_overdue)
 
     def _head_overdue(self) -> None:
-        message = f"a request's headers must arrive within {HEAD_SECONDS} s"
+        message = f"a request's headers must arrive within {self.head_seconds} s"
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
 
     def _clear_timer(self) -> None:
@@ -77,6 +77,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_response(status, {"code": int(status), "message": message}))
         self.transport.close()
+
+
+def bounded_protocol(head_seconds: int) -> type[BoundedProtocol]:
+    """The protocol, where a request's head may take so long."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"head_seconds": head_seconds})
 
 
 def _response(status: HTTPStatus, body: dict[str, Any]) -> bytes:
