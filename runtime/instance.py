@@ -20,6 +20,7 @@ from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.network.offer import NetworkOffer
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
 
@@ -40,10 +41,13 @@ class Runtime:
         self._store = Store(layout)
         self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._engine = Engine(settings, self._programs, self._store, self._mechanism)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, journal, endings)
+        self.host = SandboxHost(
+            settings, self._store, self._engine, self._user_ids, journal, endings, self._network
+        )
         self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
@@ -51,16 +55,17 @@ class Runtime:
     @property
     def python(self) -> str:
         """The interpreter's path inside every sandbox."""
-        return self._programs.python
+        return self._programs.python_inside
 
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
+        self._engine.open()
         await self.host.take_up_all()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self._layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
         walls = await run_self_test(
-            self.settings, self._engine, self._store, self._user_ids, self._programs.python
+            self.settings, self._engine, self._store, self._user_ids, self._programs.python_inside
         )
         self.capabilities.update(
             {
@@ -70,7 +75,7 @@ class Runtime:
                     "walls": walls,
                 },
                 "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
-                "network": ["none"],
+                "network": self._network.capabilities(),
                 "pause": ["full", "filesystem"],
                 "memory_snapshots": False,
                 "survives_restart_of_the_runtime": True,
@@ -86,6 +91,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.host.close()
+        self._engine.close()
         log.info("runtime_stopped", kept=len(self.host.records))
 
     async def _watch_time(self) -> None:

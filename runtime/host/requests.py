@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from runtime.host.errors import TemplateNotFoundError
-from runtime.host.network import check_network
 from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
@@ -30,18 +29,20 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    user: str = "user"
+    directory: str | None = None
 
     def digest(self) -> str:
         """A fingerprint: the same for the same wishes."""
         return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def check(self) -> None:
-        """Refuse a template that isn't there, and a network that can't be given."""
+        """Refuse a template that isn't there."""
         if self.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
             )
-        check_network(self.allow_internet_access, self.network)
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
@@ -71,6 +72,9 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,
+        layers=list(request.layers),
+        user=request.user,
+        directory=request.directory,
         auto_pause=request.auto_pause,
         auto_pause_memory=request.auto_pause_memory,
         auto_resume=request.auto_resume,
