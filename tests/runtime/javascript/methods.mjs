@@ -88,4 +88,4 @@ for (const [name, check] of Object.entries(checks)) {
   }
 }
 await sandbox.kill()
-process.exitCode = failed ? 1 : 0
+process.exit(failed ? 1 : 0) // a timer of the SDK may outlast a stream that was let go
