@@ -59,7 +59,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
-        self._engine.open()
+        await self._engine.open()
         await self.host.take_up_all()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self._layout, kept=used | {self._programs.folder})
@@ -73,6 +73,10 @@ class Runtime:
                     "mechanism": "bubblewrap",
                     "own_user_for_each_sandbox": os.geteuid() == 0,
                     "walls": walls,
+                },
+                "users": {
+                    "own_ids_for_each_user": os.geteuid() == 0,
+                    "programs_writable_by_root": self._engine.programs_are_writable,
                 },
                 "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
                 "network": self._network.capabilities(),

@@ -1,6 +1,7 @@
 """Start, take up and stop the supervisors of sandboxes. What a sandbox's state is, others decide."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from runtime.host.bubblewrap import Launch
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
-from runtime.host.launcher import Launcher
+from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
 from runtime.host.process import Process
@@ -47,6 +48,8 @@ class Engine:
         self._mechanism = mechanism
         self._network = network
         self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
+        self.programs_are_writable = False
+        """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
@@ -54,9 +57,12 @@ class Engine:
         self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
         """Called when a process was started, and when it has ended."""
 
-    def open(self) -> None:
-        """Get ready to start supervisors."""
+    async def open(self) -> None:
+        """Get ready to start supervisors, and find out how the host's programs can be given to them."""
         self._launcher.open()
+        self.programs_are_writable = runs_as_root() and await self._can_shift_owners("/usr")
+        if runs_as_root() and not self.programs_are_writable:
+            log.warning("programs_read_only", advice="/usr lies on a file system without idmapped mounts")
 
     def close(self) -> None:
         """Start no more; those that run live on."""
@@ -109,15 +115,32 @@ class Engine:
         if sandbox is not None:
             sandbox.close()
         outer = self._outer.pop(record.id, None)
-        if outer is not None and not await self._launcher.ended(outer, OUTER_SECONDS):
+        if outer is not None and await self._launcher.ended(outer, OUTER_SECONDS) is None:
             log.warning("bubblewrap_did_not_end", sandbox=record.id, pid=outer)
         if sandbox is not None:
             await asyncio.to_thread(sandbox.group.remove)
         record.pid1 = None
 
+    async def _can_shift_owners(self, folder: str) -> bool:
+        """Whether the file system of a folder can be mounted with other ids."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            pid = await self._launcher.start(
+                ["/usr/bin/true"],
+                descriptors=(nothing, nothing, nothing, nothing),
+                first_id=self._settings.user_id_first,
+                staging=str(self._layout.staging),
+                trees=[(folder, "tried")],
+            )
+            return await self._launcher.ended(pid, OUTER_SECONDS) == 0
+        finally:
+            os.close(nothing)
+
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
-        places = TreePlaces.of(self._layout, own_ids=record.user_id is not None)
+        places = TreePlaces.of(
+            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+        )
         request = Launch(
             trees=places.trees(
                 skeleton=self._programs.skeleton,

@@ -67,6 +67,11 @@ async def test_two_sandboxes_have_no_host_id_in_common(runtime: RuntimeProcess) 
     assert min(first, second) > 65536
 
 
+async def test_a_process_inside_inherits_no_descriptor_but_its_own_three(walled: AsyncSandbox) -> None:
+    program = "import os; print(*sorted(int(name) for name in os.listdir('/proc/self/fd')))"
+    assert await python(walled, program) in ("0 1 2", "0 1 2 3")  # the third is the listing's own
+
+
 @pytest.mark.parametrize(
     "path",
     [
