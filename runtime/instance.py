@@ -41,14 +41,14 @@ class Runtime:
         self._store = Store(layout)
         self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self.secrets = Secrets(layout.secrets_file)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed, self.secrets.value)
         self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
         self.host = SandboxHost(
             settings, self._store, self._engine, self._user_ids, journal, endings, self._network
         )
-        self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 

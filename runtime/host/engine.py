@@ -178,7 +178,7 @@ class Engine:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
         listener = await sandbox.listen(PROXY_PORT)
-        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, sandbox.record.team, listener, policy, self._network.ways)
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:
