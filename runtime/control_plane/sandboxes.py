@@ -25,6 +25,8 @@ from runtime.control_plane.listing import page_of
 from runtime.control_plane.paths import sandbox_id
 from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
+from runtime.host.limits.asked import HEADER as LIMITS_HEADER
+from runtime.host.limits.asked import read_limits
 from runtime.host.metrics import Metrics
 from runtime.host.record import SandboxRecord
 from runtime.host.requests import SandboxRequest
@@ -98,6 +100,7 @@ class SandboxEndpoints:
             network=body.network,
             metadata=body.metadata,
             environment=body.envVars,
+            limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
         )
         record = await self._host.create(wanted, key)
         return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)
