@@ -72,7 +72,9 @@ async def _serve(settings: RuntimeSettings) -> None:
     )
     config = uvicorn.Config(
         application,
-        http=bounded_protocol(settings.request_timeout),
+        http=bounded_protocol(
+            connection_limit=settings.connection_limit, head_seconds=settings.request_timeout
+        ),
         ws=UpgradedConnection,
         lifespan="off",
         log_level="warning",

@@ -51,6 +51,7 @@ class RuntimeSettings(BaseSettings):
         description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
         "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
     )
+    connection_limit: int = Field(10_000, ge=1, description="How many connections are served at once.")
     request_timeout: int = Field(
         20, ge=1, description="How long a client may take to send a request's headers, and a body of JSON."
     )

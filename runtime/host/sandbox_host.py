@@ -23,8 +23,7 @@ from runtime.host.errors import (
     SandboxNotFoundError,
     SandboxUnresponsiveError,
 )
-from runtime.host.journal import Journal, Level
-from runtime.host.process import Process
+from runtime.host.journal import Journal, tell_of_process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
@@ -67,7 +66,7 @@ class SandboxHost:
         self._making = 0
         self._stopping = False
         engine.on_lost = self._supervisor_lost
-        engine.on_process = self._tell_of_process
+        engine.on_process = lambda sandbox, process: tell_of_process(journal, sandbox.id, process)
 
     def find(self, sandbox_id: str, team: str | None = None) -> SandboxRecord:
         """A sandbox's record; for a team, only one of its own."""
@@ -292,16 +291,6 @@ class SandboxHost:
     async def _answers(self, sandbox_id: str) -> bool:
         sandbox = self._engine.find(sandbox_id)
         return sandbox is not None and await sandbox.answers()
-
-    def _tell_of_process(self, sandbox: Sandbox, process: Process) -> None:
-        request, ending = process.request, process.ending
-        if ending is None:
-            command = " ".join((request.command, *request.arguments))
-            self.journal.write(sandbox.id, "process started", pid=process.pid, command=command)
-        else:
-            level: Level = "info" if ending.exit_code == 0 else "warn"
-            reason = "OUT_OF_MEMORY" if process.out_of_memory else ending.status
-            self.journal.write(sandbox.id, "process ended", level=level, pid=process.pid, reason=reason)
 
     def _supervisor_lost(self, sandbox: Sandbox) -> None:
         reason: EndReason = "OUT_OF_MEMORY" if sandbox.ran_out_of_memory() else "CRASHED"
