@@ -19,7 +19,7 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
-from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.egress import PROXY_PORT, QUESTIONS_PORT, REDIRECTED_PORT, SandboxEgress
 from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
@@ -169,6 +169,7 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+            redirection=self._redirection(record),
         )
         return await launch(
             self._launcher,
@@ -179,6 +180,11 @@ class Engine:
             staging=self._layout.staging,
             trees=places.mounted,
         )
+
+    def _redirection(self, record: SandboxRecord) -> str:
+        """The ports that a sandbox's connections are turned to; none for one that has no network."""
+        policy = self._network.policy(record.allow_internet_access, record.network)
+        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
@@ -195,8 +201,14 @@ class Engine:
     async def _open_egress(self, sandbox: Sandbox) -> None:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
-        listener = await sandbox.listen(PROXY_PORT)
-        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, policy, self._network.ways)
+        sandbox.egress.open_proxy(await sandbox.listen(PROXY_PORT))
+        if await sandbox.is_redirected():
+            self._network.redirects = True
+            listener = await sandbox.listen(REDIRECTED_PORT)
+            await sandbox.egress.open_redirection(
+                listener, await sandbox.listen_for_datagrams(QUESTIONS_PORT)
+            )
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:
