@@ -27,6 +27,7 @@ from runtime.settings import RuntimeSettings
 log = structlog.get_logger("runtime.engine")
 
 OUTER_SECONDS = 10
+STARTS_FOR_EACH_PROCESSOR = 2
 
 
 class Engine:
@@ -52,6 +53,8 @@ class Engine:
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
+        # More at once would all become slower together: so the first are there in half the time of the last.
+        self._starting = asyncio.Semaphore(STARTS_FOR_EACH_PROCESSOR * (os.cpu_count() or 1))
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
         self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
@@ -74,13 +77,14 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
-        sandbox = await self.bring_up(record)
-        try:
-            await self.put_to_use(sandbox)
-        except BaseException:
-            await self.stop(record)
-            raise
-        return sandbox
+        async with self._starting:
+            sandbox = await self.bring_up(record)
+            try:
+                await self.put_to_use(sandbox)
+            except BaseException:
+                await self.stop(record)
+                raise
+            return sandbox
 
     async def put_to_use(self, sandbox: Sandbox) -> None:
         """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
