@@ -34,7 +34,7 @@ class BareSandbox:
         launcher = Launcher()
         launcher.open()
         nothing = os.open(os.devnull, os.O_RDWR)
-        places = TreePlaces.of(self._layout, own_ids=runs_as_root())
+        places = TreePlaces.of(self._layout, self._data, own_ids=runs_as_root())
         try:
             started = time.perf_counter()
             pid = await launcher.start(
@@ -43,6 +43,7 @@ class BareSandbox:
                 first_id=self._settings.user_id_first if runs_as_root() else None,
                 staging=str(self._layout.staging),
                 trees=list(places.mounted),
+                hidden=str(self._layout.sandboxes),
             )
             if not await launcher.ended(pid, _SECONDS):
                 raise TimeoutError("bubblewrap did not end")

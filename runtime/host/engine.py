@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from runtime.host.bubblewrap import Launch
+from runtime.host.disk.disks import Disks
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher
@@ -37,6 +38,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        disks: Disks,
         network: NetworkOffer,
     ) -> None:
         self._settings = settings
@@ -45,6 +47,7 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._disks = disks
         self._network = network
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
@@ -114,7 +117,8 @@ class Engine:
 
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
-        places = TreePlaces.of(self._layout, own_ids=record.user_id is not None)
+        limits |= self._disks.resource_limits(record.limits)
+        places = TreePlaces.of(self._layout, self._store.data(record.id), own_ids=record.user_id is not None)
         request = Launch(
             trees=places.trees(
                 skeleton=self._programs.skeleton,
@@ -138,6 +142,7 @@ class Engine:
             first_id=record.user_id,
             staging=self._layout.staging,
             trees=places.mounted,
+            hidden=str(self._layout.sandboxes),
         )
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:

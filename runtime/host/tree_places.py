@@ -18,9 +18,13 @@ class TreePlaces:
     mounted: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, layout: Layout, *, own_ids: bool) -> "TreePlaces":
-        """With ids of its own, a sandbox sees everything through mounts that have them, /usr too."""
-        return cls(layout, [(str(layout.shared), SHARED), ("/usr", PROGRAMS)] if own_ids else [])
+    def of(cls, layout: Layout, data: Path, *, own_ids: bool) -> "TreePlaces":
+        """With ids of its own, a sandbox sees everything through mounts that have them, /usr too.
+
+        What it wrote itself, in `data`, may be a mount already, and so not be seen through that of the rest.
+        """
+        mounted = [(str(layout.shared), SHARED), ("/usr", PROGRAMS), (str(data), DATA)]
+        return cls(layout, mounted if own_ids else [])
 
     def trees(self, *, skeleton: Path, layers: Sequence[Path], data: Path) -> Trees:
         """For bubblewrap's command line; `layers` are folders with `root` and `usr`, topmost first."""
@@ -28,7 +32,7 @@ class TreePlaces:
         return Trees(
             root_layers=[*(str(self._place(layer / "root")) for layer in layers), str(self._place(skeleton))],
             program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.mounted else [],
-            upper=str(self._place(data)),
+            upper=str(self.layout.staging / DATA if self.mounted else data),
         )
 
     def _place(self, path: Path) -> Path:
