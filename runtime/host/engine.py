@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from runtime.host.bubblewrap import Launch
+from runtime.host.disk.disks import Disks
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
@@ -40,6 +41,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        disks: Disks,
         network: NetworkOffer,
     ) -> None:
         self._settings = settings
@@ -48,6 +50,7 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._disks = disks
         self._network = network
         self.programs_are_writable = False
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
@@ -148,6 +151,7 @@ class Engine:
                 first_id=self._settings.user_id_first,
                 staging=str(self._layout.staging),
                 trees=[(folder, "tried")],
+                hidden=str(self._layout.sandboxes),
             )
             return await self._launcher.ended(pid, OUTER_SECONDS) == 0
         finally:
@@ -155,8 +159,12 @@ class Engine:
 
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
+        limits |= self._disks.resource_limits(record.limits)
         places = TreePlaces.of(
-            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+            self._layout,
+            self._store.data(record.id),
+            own_ids=record.user_id is not None,
+            own_programs=self.programs_are_writable,
         )
         request = Launch(
             trees=places.trees(
@@ -182,6 +190,7 @@ class Engine:
             first_id=record.user_id,
             staging=self._layout.staging,
             trees=places.mounted,
+            hidden=str(self._layout.sandboxes),
         )
 
     def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
