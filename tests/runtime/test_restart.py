@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -117,8 +116,7 @@ async def test_a_killed_runtime_finds_a_paused_sandbox_paused(own_runtime: Runti
 
 async def test_a_sandbox_whose_supervisor_died_is_told_as_crashed(own_runtime: RuntimeProcess) -> None:
     sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
-    record = json.loads((own_runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json").read_bytes())
-    os.kill(record["pid1"]["pid"], signal.SIGKILL)
+    os.kill(own_runtime.supervisor_of(sandbox.sandbox_id), signal.SIGKILL)
     async with asyncio.timeout(5):
         while await sandbox.is_running():
             await asyncio.sleep(0.02)
