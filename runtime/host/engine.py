@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from runtime.host.bubblewrap import Launch
-from runtime.host.errors import HostError
+from runtime.host.errors import HostError, SupervisorError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
@@ -95,7 +95,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
-            await self._open_egress(sandbox)
+            await self._open_egress_again(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -163,6 +163,13 @@ class Engine:
             staging=self._layout.staging,
             trees=places.mounted,
         )
+
+    async def _open_egress_again(self, sandbox: Sandbox) -> None:
+        """The same for one that an earlier runtime started; its supervisor may be too old for it."""
+        try:
+            await self._open_egress(sandbox)
+        except SupervisorError as error:
+            log.warning("sandbox_without_network", sandbox=sandbox.id, error=str(error))
 
     def _redirection(self, record: SandboxRecord) -> str:
         """The ports that a sandbox's connections are turned to; none for one that has no network."""
