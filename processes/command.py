@@ -70,10 +70,12 @@ def worker() -> None:
     serve_worker(_ready_to_serve("worker"))
 
 
-@commands.command()
-def runtime() -> None:
-    """Run the embedded sandbox host alone; it is configured by RUNTIME_ variables."""
-    os.execv(sys.executable, (sys.executable, "-P", "-m", "runtime"))  # noqa: S606 - a program of its own
+@commands.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def runtime(arguments: tuple[str, ...]) -> None:
+    """Run the embedded sandbox host alone, by RUNTIME_ variables; `doctor` says what the machine gives it."""
+    program = (sys.executable, "-P", "-m", "runtime", *arguments)
+    os.execv(sys.executable, program)  # noqa: S606 - a program of its own
 
 
 @commands.command()

@@ -23,6 +23,8 @@ from runtime.control_plane.bodies import (
 )
 from runtime.control_plane.listing import page_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
+from runtime.host.limits.asked import HEADER as LIMITS_HEADER
+from runtime.host.limits.asked import read_limits
 from runtime.host.metrics import Metrics
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
@@ -82,6 +84,7 @@ class SandboxEndpoints:
                 network=body.network,
                 metadata=body.metadata,
                 environment=body.envVars,
+                limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
             )
             record = await self._host.create(wanted, key)
             return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)

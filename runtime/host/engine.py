@@ -12,6 +12,7 @@ from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
+from runtime.host.output_rate import OutputRate
 from runtime.host.process_start import OutputPolicy
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -46,7 +47,6 @@ class Engine:
         self._store = store
         self._mechanism = mechanism
         self._network = network
-        self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
         self.programs_are_writable = False
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
@@ -71,6 +71,21 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
+        sandbox = await self.bring_up(record)
+        try:
+            await self.put_to_use(sandbox)
+        except BaseException:
+            await self.stop(record)
+            raise
+        return sandbox
+
+    async def put_to_use(self, sandbox: Sandbox) -> None:
+        """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
+        await self._open_egress(sandbox)
+        self._store.save(sandbox.record)
+
+    async def bring_up(self, record: SandboxRecord) -> Sandbox:
+        """Start a supervisor with a record's layers and limits alone; whose it will be is still open."""
         launched = await self._launch(record)
         record.pid1 = launched.pid1
         record.programs = self._programs.folder
@@ -80,11 +95,9 @@ class Engine:
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
             )
             sandbox = self._connect(record, group)
-            await self._open_egress(sandbox)
         except BaseException:
             await self.stop(record)
             raise
-        self._store.save(record)
         return sandbox
 
     async def take_up(self, record: SandboxRecord) -> Sandbox | None:
@@ -152,7 +165,7 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
-            redirection=self._redirection(record),
+            redirection=self._network.redirection,
         )
         return await launch(
             self._launcher,
@@ -171,14 +184,14 @@ class Engine:
         except SupervisorError as error:
             log.warning("sandbox_without_network", sandbox=sandbox.id, error=str(error))
 
-    def _redirection(self, record: SandboxRecord) -> str:
-        """The ports that a sandbox's connections are turned to; none for one that has no network."""
-        policy = self._network.policy(record.allow_internet_access, record.network)
-        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
-
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
-        sandbox = Sandbox(record, connection, self._policy, group)
+        policy = OutputPolicy(
+            retained=self._settings.output_retained,
+            drop_unattended=self._settings.unattended_output == "drop",
+            rate=OutputRate(record.limits.output_rate),
+        )
+        sandbox = Sandbox(record, connection, policy, group)
         sandbox.on_lost = self._lost
         self._sandboxes[record.id] = sandbox
         return sandbox

@@ -21,12 +21,16 @@ def new_sandbox_id() -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sandbox may use."""
+    """What a sandbox may use; sizes in bytes, 0 for what is not bounded."""
 
     processors: float
     memory: int
     processes: int
     open_files: int
+    disk: int = 0
+    """Of its own files; those of its template don't count."""
+    output_rate: int = 0
+    """Bytes a second of all its processes' output together."""
 
     @property
     def scratch(self) -> int:
@@ -73,6 +77,8 @@ class SandboxRecord:
     paused_at: datetime | None = None
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
+    is_warm: bool = False
+    """Started before anybody asked for it: nobody's yet, so a restarted runtime ends it."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""

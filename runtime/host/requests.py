@@ -1,11 +1,13 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.host.errors import InvalidSandboxRequestError, TemplateNotFoundError
+from runtime.host.limits.asked import largest_limits, limited
 from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
@@ -29,6 +31,8 @@ class SandboxRequest:
     layers: tuple[str, ...] = ()
     user: str = "user"
     directory: str | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Limits of its own, as `read_limits` gives them."""
 
     def check(self) -> None:
         """Refuse a template that isn't there, and doors that would be closed on one side only."""
@@ -44,13 +48,20 @@ class SandboxRequest:
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
-    """What every sandbox may use."""
+    """What a sandbox may use that asks for nothing else."""
     return Limits(
-        settings.sandbox_processors,
-        settings.sandbox_memory,
-        settings.sandbox_processes,
-        settings.sandbox_open_files,
+        processors=settings.sandbox_processors,
+        memory=settings.sandbox_memory,
+        processes=settings.sandbox_processes,
+        open_files=settings.sandbox_open_files,
+        disk=settings.sandbox_disk,
+        output_rate=settings.sandbox_output_rate,
     )
+
+
+def largest_of(settings: RuntimeSettings) -> Limits:
+    """The most that a request may ask for."""
+    return largest_limits(settings.largest_sandbox, limits_of(settings))
 
 
 def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int | None) -> SandboxRecord:
@@ -60,7 +71,7 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
     return SandboxRecord(
         id=new_sandbox_id(),
         template=request.template,
-        limits=limits_of(settings),
+        limits=limited(request.limits, limits_of(settings), largest_of(settings)),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,

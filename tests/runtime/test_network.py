@@ -17,6 +17,7 @@ from tests.runtime.outside import ADDRESS, HOSTS, Outside, outside, own_address
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="names of one's own take a mount namespace")
 
 EVERYTHING = "0.0.0.0/0"
+DIRECTLY = "env -u http_proxy -u https_proxy -u HTTP_PROXY -u HTTPS_PROXY"
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +116,20 @@ async def test_a_request_arrives_as_it_was_but_for_the_proxys_own_headers(
     assert b"body" in sent
 
 
-async def test_a_sandbox_without_network_is_told_how_to_get_one(networked: RuntimeProcess) -> None:
+async def test_a_sandbox_without_network_is_told_how_to_get_one(
+    networked: RuntimeProcess, server: Outside
+) -> None:
     sandbox = await networked.client.AsyncSandbox.create(timeout=60, allow_internet_access=False)
     status, body = await get(sandbox, "http://allowed.test/")
     assert (status, "create it with allow_internet_access=True" in body) == (403, True)
     assert (await sandbox.get_info()).allow_internet_access is False
-    assert (await sandbox.commands.run("tail -n +2 /proc/net/route")).stdout == ""
     with pytest.raises(CommandExitException, match="403"):
         await sandbox.commands.run("curl -sS https://allowed.test/")
+    direct = f"{DIRECTLY} curl -s -m 10 http://{own_address()}:{server.port}/"
+    with pytest.raises(CommandExitException):
+        await sandbox.commands.run(direct)
+    await sandbox.update_network({"allow_internet_access": True})
+    assert (await sandbox.commands.run(direct)).stdout.startswith("GET /")
     await sandbox.kill()
 
 
@@ -166,9 +173,6 @@ async def test_a_change_breaks_off_open_connections_that_it_does_not_allow(
         await inside.update_network({"allow_internet_access": False})
         with pytest.raises(CommandExitException):
             await handle.wait()
-
-
-DIRECTLY = "env -u http_proxy -u https_proxy -u HTTP_PROXY -u HTTPS_PROXY"
 
 
 async def test_programs_that_ask_no_proxy_reach_the_outside_too(
