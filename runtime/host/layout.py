@@ -34,6 +34,11 @@ class Layout:
         return self.shared / "sandboxes"
 
     @property
+    def layers(self) -> Path:
+        """A folder for each layer. Files in it bear owners and modes of inside, so nobody else comes in."""
+        return self.shared / "layers"
+
+    @property
     def key_file(self) -> Path:
         """The API key that was made here."""
         return self.state / "api.key"
@@ -65,6 +70,7 @@ def prepare_layout(state_directory: Path) -> Layout:
         layout = Layout(state=state, shared=shared)
         layout.programs.mkdir(exist_ok=True, mode=0o755)
         layout.sandboxes.mkdir(exist_ok=True, mode=0o711)
+        layout.layers.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise MachineUnfitError(
             f"The state directory {state} can't be used ({error}). Set RUNTIME_STATE_DIRECTORY to a place "
