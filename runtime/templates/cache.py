@@ -28,7 +28,13 @@ class StepCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(exist_ok=True, mode=0o700)
-        self._results = {path.name: _read(path) for path in sorted(folder.iterdir(), key=_used)}
+        self._results: dict[str, Result] = {}
+        for path in sorted(folder.iterdir(), key=_used):
+            result = _read(path)
+            if result is None:
+                path.unlink()
+            else:
+                self._results[path.name] = result
 
     def find(self, digest: str) -> Result | None:
         """What a step made, if it is known."""
@@ -56,10 +62,12 @@ class StepCache:
 
     def layers(self) -> set[str]:
         """All layers that some result needs."""
-        return {layer for result in self._results.values() if result for layer in result.layers}
+        return {layer for result in self._results.values() for layer in result.layers}
 
 
 def _read(path: Path) -> Result | None:
+    if path.suffix:  # half written by a runtime that was killed
+        return None
     try:
         stored = orjson.loads(path.read_bytes())
         return Result(tuple(stored["layers"]), Context(**stored["context"]))

@@ -13,8 +13,9 @@ from runtime.templates.errors import InvalidTemplateError
 StepKind = Literal["RUN", "COPY", "ENV", "WORKDIR", "USER"]
 STEPS_LIMIT = 500
 ARGUMENT_LIMIT = 1 << 18
-USERS = {"root": "root", "0": "root", "user": "user", "1000": "user"}
 FILES_HASH = re.compile(r"[0-9a-f]{64}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+_USER_NAMES = {"0": "root", "1000": "user"}
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?-)([^}$]*))?\})")
 _ARGUMENTS = {"RUN": (1, 2), "COPY": (2, 4), "WORKDIR": (1, 1), "USER": (1, 2)}
@@ -104,7 +105,7 @@ def with_variables(context: Context, arguments: tuple[str, ...], defaults: Mappi
 
 def with_user(context: Context, name: str) -> Context:
     """The context after a USER step."""
-    return replace(context, user=known_user(name))
+    return replace(context, user=user_named(name))
 
 
 def in_directory(context: Context, directory: str) -> str:
@@ -112,12 +113,13 @@ def in_directory(context: Context, directory: str) -> str:
     return posixpath.normpath(posixpath.join(context.directory or "/", directory))
 
 
-def known_user(name: str) -> str:
-    """`root` or `user`, by name or number; a group behind a colon is the user's own."""
-    user = USERS.get(name.partition(":")[0])
-    if user is None:
-        raise InvalidTemplateError(f"user '{name}' is not known; a sandbox has the users root and user")
-    return user
+def user_named(text: str) -> str:
+    """The user of `user` or `user:group`; raises `InvalidTemplateError`."""
+    name = text.partition(":")[0]
+    name = _USER_NAMES.get(name, name)
+    if not _USER.fullmatch(name):
+        raise InvalidTemplateError(f"'{text}' is no user's name")
+    return name
 
 
 def _expand(value: str, variables: Mapping[str, str]) -> str:
@@ -142,9 +144,9 @@ def _check(step: Step) -> None:
     if not least <= len(step.arguments) <= most or not step.arguments[0]:
         raise InvalidTemplateError(f"{step.kind} takes {least} to {most} arguments, the first not empty")
     if step.kind == "USER":
-        known_user(step.arguments[0])
+        user_named(step.arguments[0])
     if step.kind == "RUN" and len(step.arguments) == 2:
-        known_user(step.arguments[1])
+        user_named(step.arguments[1])
     if step.kind == "COPY":
         _check_copy(step)
 
@@ -160,7 +162,7 @@ def _check_copy(step: Step) -> None:
     owner, mode = (*step.arguments[2:], "", "")[:2]
     if step.files_hash is None or not FILES_HASH.fullmatch(step.files_hash):
         raise InvalidTemplateError("COPY requires the hash of its files, 64 hexadecimal digits")
-    if owner:
-        known_user(owner)
+    for name in owner.split(":", 1) if owner else ():
+        user_named(name)
     if mode and not _OCTAL.fullmatch(mode):
         raise InvalidTemplateError(f"COPY: '{mode}' is no octal mode such as 0755")

@@ -91,7 +91,7 @@ class Upload:
         self._part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
         self._largest = largest
         self._size = 0
-        self._file = self._part.open("xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+        self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
     def write(self, data: bytes) -> None:
         """Add the next bytes."""
