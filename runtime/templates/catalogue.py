@@ -69,7 +69,7 @@ class Catalogue:
         for each in sorted(candidates, key=lambda candidate: candidate.team != team):
             if each.team == team or each.public:
                 return each
-        raise TemplateNotFoundError(f"template '{name.alias}' not found; there are: {self._names(team)}")
+        raise TemplateNotFoundError(f"template '{name.alias}' not found; there are: {self.names(team)}")
 
     def find_own(self, team: str, text: str) -> Template:
         """A template that a team may change, by alias or id; raises `TemplateNotFoundError`."""
@@ -194,7 +194,8 @@ class Catalogue:
             for layer in build.layers
         }
 
-    def _names(self, team: str) -> str:
+    def names(self, team: str) -> str:
+        """What a team can make sandboxes from, for messages."""
         aliases = [each.alias for each in self._templates.values() if each.team == team or each.public]
         return ", ".join([BASE, *sorted(set(aliases))])
 

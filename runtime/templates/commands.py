@@ -1,4 +1,4 @@
-"""Commands in a sandbox that is being built or started, each bounded in time, its output given line by line."""
+"""Commands in a sandbox that is built or started: bounded in time, their output given line by line."""
 
 import asyncio
 import time
@@ -23,14 +23,14 @@ OnLine = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: a program with arguments, in a context, for so many seconds at most."""
+    """What to run: a program with arguments, in a context, for so many seconds at most, or without end."""
 
     arguments: tuple[str, ...]
     context: Context
-    seconds: float
+    seconds: float | None
 
     @classmethod
-    def shell(cls, script: str, context: Context, seconds: float, *arguments: str) -> "Command":
+    def shell(cls, script: str, context: Context, seconds: float | None, *arguments: str) -> "Command":
         """A script as E2B's builder runs it: by a login shell."""
         return cls(("/bin/bash", "-l", "-c", script, "bash", *arguments), context, seconds)
 
@@ -71,8 +71,13 @@ async def run(
             await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def start(sandbox: Sandbox, command: Command, *, stdin: bool = False) -> Process:
-    """Start a command, to be followed or left alone; its time runs from now."""
+async def start(
+    sandbox: Sandbox, command: Command, *, stdin: bool = False, keeps_output: bool = True
+) -> Process:
+    """Start a command, to be followed or left alone; its time runs from now.
+
+    One that doesn't keep its output never waits for anyone to take it.
+    """
     program, *arguments = command.arguments
     return await sandbox.start_process(
         ProcessRequest(
@@ -81,7 +86,8 @@ async def start(sandbox: Sandbox, command: Command, *, stdin: bool = False) -> P
             environment=command.context.environment,
             directory=command.context.directory,
             stdin=stdin,
-            deadline=time.time() + command.seconds,
+            keeps_output=keeps_output,
+            deadline=None if command.seconds is None else time.time() + command.seconds,
         )
     )
 

@@ -145,7 +145,7 @@ def _check(step: Step) -> None:
         raise InvalidTemplateError(f"{step.kind} takes {least} to {most} arguments, the first not empty")
     if step.kind == "USER":
         user_named(step.arguments[0])
-    if step.kind == "RUN" and len(step.arguments) == 2:
+    if step.kind == "RUN" and len(step.arguments) == 2 and step.arguments[1]:
         user_named(step.arguments[1])
     if step.kind == "COPY":
         _check_copy(step)
