@@ -11,9 +11,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from runtime.control_plane.errors import answer_host_error, refusal
-from runtime.control_plane.key import RequireKey
+from runtime.control_plane.logs import LogEndpoints
+from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
+from runtime.control_plane.secrets import SecretEndpoints
+from runtime.control_plane.teams import Keys, RequireKey
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -30,7 +33,7 @@ from runtime.instance import Runtime
 class Application:
     """What uvicorn serves."""
 
-    def __init__(self, runtime: Runtime, *, api_key: str, domain: str) -> None:
+    def __init__(self, runtime: Runtime, *, keys: Keys, domain: str) -> None:
         health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
@@ -49,10 +52,13 @@ class Application:
         self._control_plane = Starlette(
             routes=[
                 Route("/health", _health),
+                *MetricEndpoints(runtime.host, runtime.metrics).routes(),
+                *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *SecretEndpoints(runtime.secrets).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
-            middleware=[Middleware(RequireKey, api_key=api_key)],
+            middleware=[Middleware(RequireKey, keys=keys)],
             exception_handlers={HostError: answer_host_error, HTTPException: _answer_http_error},
         )
 

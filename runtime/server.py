@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from runtime.application import Application
+from runtime.control_plane.teams import Keys, default_keys, read_keys
 from runtime.data_plane.connect_protocol import StreamAbortedError
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
@@ -64,7 +65,7 @@ async def _serve(settings: RuntimeSettings) -> None:
     await _start(runtime)
     application = Application(
         runtime,
-        api_key=api_key(settings, layout),
+        keys=Keys(teams_by_key(settings, layout)),
         domain=settings.domain or f"localhost:{port}",
     )
     config = uvicorn.Config(
@@ -113,10 +114,16 @@ async def _start(runtime: Runtime) -> None:
             signal.signal(number, lambda *_: None)
 
 
-def api_key(settings: RuntimeSettings, layout: Layout) -> str:
-    """The key that was given, or one made once and kept for this user's eyes alone."""
+def teams_by_key(settings: RuntimeSettings, layout: Layout) -> dict[str, str]:
+    """The teams of the keys that were given; where none was, of one made here."""
+    teams = {} if settings.api_keys is None else read_keys(settings.api_keys.get_secret_value())
     if settings.api_key is not None:
-        return settings.api_key.get_secret_value()
+        teams |= default_keys(settings.api_key.get_secret_value())
+    return teams or default_keys(_own_key(layout))
+
+
+def _own_key(layout: Layout) -> str:
+    """A key made once, for this user's eyes alone."""
     if not layout.key_file.exists():
         layout.key_file.touch(mode=0o600)
         layout.key_file.write_text("e2b_" + secrets.token_hex(20) + "\n")

@@ -33,6 +33,11 @@ class RuntimeSettings(BaseSettings):
     api_key: SecretStr | None = Field(
         None, description="The key of the control plane; made once and kept in `api.key` where none is given."
     )
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
+        "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
     sandbox_limit: int = Field(200, ge=1, description="How many sandboxes may exist at once.")
@@ -45,6 +50,9 @@ class RuntimeSettings(BaseSettings):
     default_timeout: int = Field(300, ge=0, description="Life of a sandbox that asks for none.")
     longest_timeout: int = Field(
         24 * 3600, ge=1, description="The longest life that can be asked for at once."
+    )
+    ended_kept: int = Field(
+        7 * 24 * 3600, ge=0, description="How long the log and the end of a sandbox are kept after it ended."
     )
     user_id_first: int = Field(
         270_000, ge=1000, description="First host user id given to sandboxes (as root)."

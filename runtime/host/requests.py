@@ -1,13 +1,16 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from runtime.host.errors import TemplateNotFoundError
 from runtime.host.network import check_network
-from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
 TEMPLATES = ("base",)
@@ -19,7 +22,7 @@ class SandboxRequest:
 
     template: str
     lifetime: int
-    secure: bool = True
+    team: str = DEFAULT_TEAM
     auto_pause: bool = False
     auto_pause_memory: bool = True
     auto_resume: bool = False
@@ -27,6 +30,10 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """A fingerprint: the same for the same wishes."""
+        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def check(self) -> None:
         """Refuse a template that isn't there, and a network that can't be given."""
@@ -59,7 +66,8 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
         user_id=user_id,
-        access_token="ea_" + secrets.token_hex(32) if request.secure else None,
+        team=request.team,
+        access_token="ea_" + secrets.token_hex(32),
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,
