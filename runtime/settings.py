@@ -54,6 +54,17 @@ class RuntimeSettings(BaseSettings):
     ended_kept: int = Field(
         7 * 24 * 3600, ge=0, description="How long the log and the end of a sandbox are kept after it ended."
     )
+    build_limit: int = Field(4, ge=1, description="How many templates may be built at once.")
+    build_timeout: int = Field(3600, ge=1, description="How long a build may take.")
+    upload_limit: int = Field(
+        2048 * MEBIBYTE, ge=MEBIBYTE, description="The largest archive of files that a build may copy."
+    )
+    ready_timeout: int = Field(
+        30,
+        ge=1,
+        description="How long a new sandbox waits for its template's start command to be ready; "
+        "a build waits for the time that it has.",
+    )
     user_id_first: int = Field(
         270_000, ge=1000, description="First host user id given to sandboxes (as root)."
     )

@@ -18,7 +18,16 @@ from runtime.host.errors import (
     SandboxUnresponsiveError,
     TemplateNotFoundError,
 )
+from runtime.host.starting import NotReadyError
 from runtime.secrets import SecretExistsError, SecretLimitError, SecretNotFoundError
+from runtime.templates.errors import (
+    BuildLimitError,
+    BuildNotFoundError,
+    InvalidTemplateError,
+    TemplateInUseError,
+    TemplateTakenError,
+    UploadRefusedError,
+)
 
 STATUS_BY_ERROR: dict[type[HostError], int] = {
     InvalidSandboxRequestError: HTTPStatus.BAD_REQUEST,
@@ -33,6 +42,13 @@ STATUS_BY_ERROR: dict[type[HostError], int] = {
     SecretNotFoundError: HTTPStatus.NOT_FOUND,
     SecretExistsError: HTTPStatus.CONFLICT,
     SecretLimitError: HTTPStatus.FORBIDDEN,
+    InvalidTemplateError: HTTPStatus.BAD_REQUEST,
+    TemplateInUseError: HTTPStatus.BAD_REQUEST,
+    TemplateTakenError: HTTPStatus.FORBIDDEN,
+    BuildNotFoundError: HTTPStatus.NOT_FOUND,
+    BuildLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    UploadRefusedError: HTTPStatus.BAD_REQUEST,
+    NotReadyError: HTTPStatus.INTERNAL_SERVER_ERROR,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

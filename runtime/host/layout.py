@@ -49,6 +49,21 @@ class Layout:
         return self.state / "secrets.json"
 
     @property
+    def templates(self) -> Path:
+        """A folder for each template, with its builds' logs."""
+        return self.state / "templates"
+
+    @property
+    def uploads(self) -> Path:
+        """Files that builds copy."""
+        return self.state / "uploads"
+
+    @property
+    def cached_steps(self) -> Path:
+        """What the steps of builds made."""
+        return self.state / "cached-steps"
+
+    @property
     def key_file(self) -> Path:
         """The API key that was made here."""
         return self.state / "api.key"

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from runtime.host.commands import OnLine
 from runtime.host.errors import SandboxGoneError, TemplateNotFoundError
 from runtime.host.record import Limits
 from runtime.host.sandbox import Sandbox
+from runtime.host.start import Context, Start
+from runtime.host.starting import NotReadyError, bring_up
 from runtime.templates.cache import Result, StepCache
 from runtime.templates.catalogue import BASE, Catalogue, Found
-from runtime.templates.commands import OnLine
-from runtime.templates.definition import Context, Definition, Start, Step, digest
+from runtime.templates.definition import Definition, Step, digest
 from runtime.templates.errors import BuildFailedError
 from runtime.templates.logs import BuildLog, Level
-from runtime.templates.starting import NotReadyError, bring_up
 from runtime.templates.steps import StepFailedError, Steps, done_without_sandbox
 from runtime.templates.workshop import Workshop
 

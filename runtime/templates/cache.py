@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import structlog
 
-from runtime.templates.definition import Context
+from runtime.host.start import Context
 
 log = structlog.get_logger("runtime.templates")
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 
 from runtime.host.errors import TemplateNotFoundError
-from runtime.templates.definition import Context, Start
+from runtime.host.start import Context, Start
 from runtime.templates.errors import BuildNotFoundError, InvalidTemplateError, TemplateTakenError
 from runtime.templates.names import DEFAULT_TAG, TemplateName, parse_name, parse_tags
 from runtime.templates.record import Build, Reason, Template, new_template_id

@@ -6,8 +6,9 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from runtime.templates.commands import Command
-from runtime.templates.definition import Context, Step
+from runtime.host.commands import Command
+from runtime.host.start import Context
+from runtime.templates.definition import Step
 from runtime.templates.uploads import is_packed
 
 PART_BYTES = 1 << 18

@@ -5,9 +5,10 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from runtime.host.start import Context
 from runtime.templates.errors import InvalidTemplateError
 
 StepKind = Literal["RUN", "COPY", "ENV", "WORKDIR", "USER"]
@@ -19,25 +20,6 @@ _USER_NAMES = {"0": "root", "1000": "user"}
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?-)([^}$]*))?\})")
 _ARGUMENTS = {"RUN": (1, 2), "COPY": (2, 4), "WORKDIR": (1, 1), "USER": (1, 2)}
-
-
-@dataclass(frozen=True)
-class Context:
-    """In what a step runs, and in the end every process of a sandbox made from the template."""
-
-    user: str = "user"
-    directory: str | None = None
-    """None is the user's home."""
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What runs in every sandbox of a template before it is handed out, and how one sees that it is up."""
-
-    command: str = ""
-    ready: str = ""
-    context: Context = field(default_factory=Context)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from runtime.templates.definition import Context, Start
+from runtime.host.start import Context, Start
 
 ID_ALPHABET = string.ascii_lowercase + string.digits
 BuildStatus = Literal["waiting", "building", "ready", "error"]
@@ -69,7 +69,7 @@ class Build:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Build":
         """As it was stored."""
-        start, reason, finished_at = stored["start"], stored["reason"], stored["finished_at"]
+        reason, finished_at = stored["reason"], stored["finished_at"]
         return cls(
             **stored
             | {
@@ -77,7 +77,7 @@ class Build:
                 "updated_at": _moment(stored["updated_at"]),
                 "finished_at": None if finished_at is None else _moment(finished_at),
                 "context": Context(**stored["context"]),
-                "start": None if start is None else Start(**start | {"context": Context(**start["context"])}),
+                "start": Start.from_json(stored["start"]),
                 "reason": None if reason is None else Reason(**reason),
             }
         )

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from runtime.host.bubblewrap import HOME, PROGRAM_PATH
+from runtime.host.commands import Command, OnLine, Outcome, run
 from runtime.host.errors import SupervisorError
 from runtime.host.sandbox import Sandbox
-from runtime.templates.commands import Command, OnLine, Outcome, run
+from runtime.host.start import Context
 from runtime.templates.copying import MAKE_FOLDER, copy_command, read_archive
-from runtime.templates.definition import Context, Step, in_directory, with_user, with_variables
+from runtime.templates.definition import Step, in_directory, with_user, with_variables
 from runtime.templates.uploads import Uploads
 
 AS_ROOT = Context(user="root", directory="/")

@@ -3,11 +3,11 @@
 import asyncio
 import time
 
+from runtime.host.commands import Command, OnLine, follow, run, start
 from runtime.host.errors import HostError, SupervisorError
 from runtime.host.process import Process
 from runtime.host.sandbox import Sandbox
-from runtime.templates.commands import Command, OnLine, follow, run, start
-from runtime.templates.definition import Start
+from runtime.host.start import Start
 
 FIRST_INTERVAL = 0.05
 LONGEST_INTERVAL = 1.0

@@ -11,7 +11,7 @@ from runtime.host.ending import Ending
 from runtime.host.errors import SandboxGoneError, SupervisorError
 from runtime.host.process import STREAM_NAMES, InputClosedError, Process, ProcessRequest
 from runtime.host.sandbox import Sandbox
-from runtime.templates.definition import Context
+from runtime.host.start import Context
 
 DATA_AT_ONCE = 1 << 16
 LINE_LIMIT = 8 << 10
