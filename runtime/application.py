@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,7 +17,7 @@ from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
 from runtime.control_plane.secrets import SecretEndpoints
-from runtime.control_plane.teams import Keys, RequireKey
+from runtime.control_plane.teams import RequireKey
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -26,8 +27,12 @@ from runtime.data_plane.health import health_service
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
 from runtime.data_plane.routing import DataPlane, target_of
+from runtime.door.slow_readers import BreakOffUnread
 from runtime.host.errors import HostError
 from runtime.instance import Runtime
+from runtime.keys import Keys
+
+log = structlog.get_logger("runtime")
 
 
 class Application:
@@ -58,8 +63,12 @@ class Application:
                 *SecretEndpoints(runtime.secrets).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
-            middleware=[Middleware(RequireKey, keys=keys)],
-            exception_handlers={HostError: answer_host_error, HTTPException: _answer_http_error},
+            middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],
+            exception_handlers={
+                HostError: answer_host_error,
+                HTTPException: _answer_http_error,
+                Exception: _answer_mistake,
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,4 +87,12 @@ async def _health(_: Request) -> Response:
 
 
 async def _answer_http_error(_: Request, error: Any) -> Response:
-    return refusal(error.status_code, error.detail)
+    response = refusal(error.status_code, error.detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _answer_mistake(_: Request, error: Exception) -> Response:
+    """A mistake of ours; it is logged under the request's name."""
+    log.error("request_failed", exc_info=error)
+    return refusal(500, "The runtime made a mistake; its log says more under this response's X-Request-Id.")

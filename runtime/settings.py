@@ -28,7 +28,18 @@ class RuntimeSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     domain: str | None = Field(
-        None, description="The domain of sandboxes' addresses; by default localhost with the port."
+        None,
+        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where that is "
+        "not the usual one; by default localhost with the port.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="Certificate with its chain, in PEM: from here on TLS. Read anew at SIGHUP."
+    )
+    tls_key: Path | None = Field(None, description="The certificate's key, in PEM.")
+    insecure_plain_http: bool = Field(
+        False,
+        description="Listen beyond loopback without TLS, as behind a proxy that speaks it: who can read the "
+        "network reads keys and files.",
     )
     api_key: SecretStr | None = Field(
         None, description="The key of the control plane; made once and kept in `api.key` where none is given."
@@ -37,6 +48,9 @@ class RuntimeSettings(BaseSettings):
         None,
         description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
         "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
+    )
+    request_timeout: int = Field(
+        20, ge=1, description="How long a client may take to send a request's headers, and a body of JSON."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 

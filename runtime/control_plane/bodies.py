@@ -11,7 +11,7 @@ from starlette.requests import Request
 from runtime.host.errors import InvalidSandboxRequestError
 
 BODY_LIMIT = 1 << 20
-BODY_SECONDS = 20
+BODY_READ = 16 << 20
 IDEMPOTENCY_KEY = r"^[a-z0-9-]{1,255}$"
 
 B = TypeVar("B", bound=BaseModel)
@@ -123,11 +123,12 @@ class OlderLogs(_Body):
 
 async def read_body(request: Request, kind: type[B]) -> B:
     """The request's body; what is wrong with it is told by field."""
+    seconds: int = request.app.state.request_seconds
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             body = await _whole_body(request)
     except TimeoutError:
-        message = f"The body did not arrive within {BODY_SECONDS} s."
+        message = f"The body did not arrive within {seconds} s."
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from None
     try:
         return kind.model_validate_json(body or b"{}")
@@ -146,12 +147,17 @@ def read_query(request: Request, kind: type[B]) -> B:
 
 
 async def _whole_body(request: Request) -> bytes:
-    body = bytearray()
+    # A client that is still writing reads no answer: so much is taken before it gets one.
+    body, size = bytearray(), 0
     async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            message = f"The body is larger than {BODY_LIMIT} bytes."
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
+        size += len(part)
+        if size <= BODY_LIMIT:
+            body += part
+        elif size > BODY_READ:
+            break
+    if size > BODY_LIMIT:
+        message = f"The body is larger than {BODY_LIMIT} bytes."
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
     return bytes(body)
 
 
