@@ -18,6 +18,9 @@ from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
 from runtime.control_plane.secrets import SecretEndpoints
 from runtime.control_plane.teams import RequireKey
+from runtime.control_plane.template_tags import TagEndpoints
+from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
+from runtime.control_plane.templates import TemplateEndpoints
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -53,13 +56,18 @@ class Application:
                 "/metrics": health,
             },
         )
-        endpoints = SandboxEndpoints(runtime.host, runtime.metrics, runtime.settings, domain)
+        self._template_uploads = TemplateUploads(runtime.templates.uploads)
+        endpoints = SandboxEndpoints(
+            runtime.host, runtime.templates, runtime.metrics, runtime.settings, domain
+        )
         self._control_plane = Starlette(
             routes=[
                 Route("/health", _health),
                 *MetricEndpoints(runtime.host, runtime.metrics).routes(),
                 *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *TagEndpoints(runtime.templates.catalogue).routes(),
+                *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
@@ -78,6 +86,8 @@ class Application:
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
             # A signed link names no sandbox; its signature tells which one it is.
             await self._files(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(UPLOADS_PREFIX):
+            await self._template_uploads(scope, receive, send)
         else:
             await self._control_plane(scope, receive, send)
 

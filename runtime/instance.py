@@ -22,6 +22,8 @@ from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.templates import Templates
+from runtime.templates.workshop import Workshop
 
 log = structlog.get_logger("runtime")
 
@@ -44,6 +46,8 @@ class Runtime:
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
         self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, journal, endings)
+        workshop = Workshop(settings, layout, self._engine, self._store, self._user_ids)
+        self.templates = Templates(settings, layout, workshop, self.host.records.values)
         self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,6 +89,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.templates.builds.close()
         await self.host.close()
         log.info("runtime_stopped", kept=len(self.host.records))
 

@@ -31,6 +31,7 @@ from runtime.host.record import SandboxRecord
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
 from runtime.settings import RuntimeSettings
+from runtime.templates.templates import Templates
 
 OLDER_LIFETIME = 15
 """Seconds that a sandbox lives where a client of version 1 doesn't say how long."""
@@ -39,8 +40,16 @@ OLDER_LIFETIME = 15
 class SandboxEndpoints:
     """The endpoints; `routes` says where each is. A path's id may bear a client's id behind a dash."""
 
-    def __init__(self, host: SandboxHost, metrics: Metrics, settings: RuntimeSettings, domain: str) -> None:
+    def __init__(
+        self,
+        host: SandboxHost,
+        templates: Templates,
+        metrics: Metrics,
+        settings: RuntimeSettings,
+        domain: str,
+    ) -> None:
         self._host = host
+        self._templates = templates
         self._metrics = metrics
         self._settings = settings
         self._domain = domain
@@ -88,8 +97,15 @@ class SandboxEndpoints:
                 "autoResume: a sandbox that is paused without its memory can't be resumed by traffic; "
                 "leave autoPauseMemory out, or resume it by connecting"
             )
+        found = self._templates.resolve(team_of(request), body.templateID)
         wanted = SandboxRequest(
-            template=body.templateID,
+            template=found.template_id,
+            alias=found.alias,
+            layers=found.layers,
+            user=found.context.user,
+            directory=found.context.directory,
+            start=found.start,
+            limits=self._templates.limits(found),
             team=team_of(request),
             lifetime=lifetime,
             auto_pause=body.autoPause,
@@ -98,7 +114,7 @@ class SandboxEndpoints:
             allow_internet_access=body.allow_internet_access,
             network=body.network,
             metadata=body.metadata,
-            environment=body.envVars,
+            environment=found.context.environment | body.envVars,
         )
         record = await self._host.create(wanted, key)
         return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from runtime.host.launch import Pid1
+from runtime.host.start import Start
 
 DEFAULT_TEAM = "default"
 ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -46,6 +47,7 @@ class SandboxRecord:
 
     id: str
     template: str
+    """The id of what it was made from."""
     limits: Limits
     started_at: datetime
     end_at: datetime
@@ -59,6 +61,10 @@ class SandboxRecord:
     auto_resume: bool = False
     allow_internet_access: bool | None = None
     network: dict[str, Any] | None = None
+    alias: str = ""
+    """The name of what it was made from."""
+    start: Start | None = None
+    """What runs in it by itself, whenever it begins anew."""
     team: str = DEFAULT_TEAM
     """Whose it is: no other team's key finds it."""
     idempotency_key: str | None = None
@@ -97,6 +103,7 @@ class SandboxRecord:
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
                 "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
+                "start": Start.from_json(stored["start"]),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }
         )

@@ -8,12 +8,10 @@ from typing import Any
 
 import orjson
 
-from runtime.host.errors import TemplateNotFoundError
 from runtime.host.network import check_network
 from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
-
-TEMPLATES = ("base",)
 
 
 @dataclass(frozen=True)
@@ -30,17 +28,20 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    user: str = "user"
+    directory: str | None = None
+    alias: str = ""
+    start: Start | None = None
+    limits: Limits | None = None
+    """None is what the settings say."""
 
     def digest(self) -> str:
         """A fingerprint: the same for the same wishes."""
         return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def check(self) -> None:
-        """Refuse a template that isn't there, and a network that can't be given."""
-        if self.template not in TEMPLATES:
-            raise TemplateNotFoundError(
-                f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
-            )
+        """Refuse a network that can't be given."""
         check_network(self.allow_internet_access, self.network)
 
 
@@ -61,7 +62,8 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
     return SandboxRecord(
         id=new_sandbox_id(),
         template=request.template,
-        limits=limits_of(settings),
+        alias=request.alias,
+        limits=request.limits or limits_of(settings),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
@@ -71,6 +73,10 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,
+        layers=list(request.layers),
+        user=request.user,
+        directory=request.directory,
+        start=request.start,
         auto_pause=request.auto_pause,
         auto_pause_memory=request.auto_pause_memory,
         auto_resume=request.auto_resume,

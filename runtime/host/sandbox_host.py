@@ -28,6 +28,7 @@ from runtime.host.process import Process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
+from runtime.host.starting import bring_up
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.settings import RuntimeSettings
@@ -137,7 +138,7 @@ class SandboxHost:
                 await self._engine.stop(record)
                 sandbox = None
             if sandbox is None:
-                await self._engine.start(record)
+                await self._begin(record)
             else:
                 paused_at = record.paused_at or datetime.now(UTC)
                 await sandbox.resume((datetime.now(UTC) - paused_at).total_seconds())
@@ -217,7 +218,7 @@ class SandboxHost:
             record.idempotency_digest = request.digest() if idempotency_key else None
             try:
                 await asyncio.to_thread(self._store.make, record)
-                await self._engine.start(record)
+                await self._begin(record)
             except BaseException:
                 await asyncio.to_thread(self._store.remove, record.id)
                 self._user_ids.give_back(record.user_id)
@@ -228,6 +229,17 @@ class SandboxHost:
         self.journal.write(record.id, "sandbox created", template=record.template)
         log.info("sandbox_created", sandbox=record.id, template=record.template, team=record.team)
         return record
+
+    async def _begin(self, record: SandboxRecord) -> None:
+        """Start its supervisor, and what runs in it by itself."""
+        sandbox = await self._engine.start(record)
+        if record.start is None:
+            return
+        try:
+            await bring_up(sandbox, record.start, lambda *_: None, self._settings.ready_timeout)
+        except BaseException:
+            await self._engine.stop(record)
+            raise
 
     async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
         if record.state == "paused":
@@ -282,6 +294,8 @@ class SandboxHost:
         return sandbox is not None and await sandbox.answers()
 
     def _tell_of_process(self, sandbox: Sandbox, process: Process) -> None:
+        if sandbox.id not in self.records:
+            return  # a template is built or starts in it
         request, ending = process.request, process.ending
         if ending is None:
             command = " ".join((request.command, *request.arguments))

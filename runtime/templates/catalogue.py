@@ -73,7 +73,10 @@ class Catalogue:
 
     def find_own(self, team: str, text: str) -> Template:
         """A template that a team may change, by alias or id; raises `TemplateNotFoundError`."""
-        template = self.find(team, parse_name(text))
+        name = parse_name(text)
+        if name.alias == BASE and name.team is None:
+            raise TemplateTakenError(f"template '{BASE}' is everybody's; it can be used, not changed")
+        template = self.find(team, name)
         if template.team != team:
             raise TemplateNotFoundError(f"template '{text}' is another team's; it can be used, not changed")
         return template

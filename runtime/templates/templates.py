@@ -37,6 +37,7 @@ class Templates:
         self.default_limits = limits_of(settings)
         self.catalogue = Catalogue(store)
         self.uploads = Uploads(layout.uploads, settings.upload_limit)
+        self._workshop = workshop
         self._cache = StepCache(layout.cached_steps)
         steps = Steps(self.uploads, settings.build_timeout)
         builder = Builder(self.catalogue, workshop, self._cache, steps, settings.build_timeout)
@@ -69,6 +70,12 @@ class Templates:
         limits = replace(self.default_limits, processors=build.processors, memory=build.memory)
         await self.builds.begin(template, build, definition, limits)
 
+    def resolve(self, team: str, name: str) -> Found:
+        """What a name or id means for a new sandbox."""
+        found = self.catalogue.resolve(team, name)
+        self.catalogue.count_spawn(found.template_id)
+        return found
+
     def limits(self, found: Found) -> Limits:
         """What a sandbox made from a template may use."""
         return replace(
@@ -86,6 +93,10 @@ class Templates:
             )
         await self.builds.cancel(template)
         await asyncio.to_thread(self.catalogue.remove, template)
+
+    def free_bytes(self) -> int:
+        """Room for what sandboxes write, all together."""
+        return self._workshop.free_bytes()
 
     def layers(self) -> set[str]:
         """All layers that some template, build or cached step needs."""

@@ -36,9 +36,7 @@ class Workshop:
 
     async def open(self, layers: Sequence[str], limits: Limits) -> Sandbox:
         """A sandbox on these layers, topmost first; whoever opens it closes it."""
-        request = SandboxRequest(
-            template="build", lifetime=0, secure=True, layers=tuple(layers), limits=limits
-        )
+        request = SandboxRequest(template="build", lifetime=0, layers=tuple(layers), limits=limits)
         record = new_record(request, self._settings, self._user_ids.take())
         try:
             await asyncio.to_thread(self._store.make, record)
@@ -46,6 +44,10 @@ class Workshop:
         except BaseException:
             await self._remove(record.id, record.user_id)
             raise
+
+    def free_bytes(self) -> int:
+        """Room for what sandboxes write, all together."""
+        return self._store.free_bytes()
 
     async def keep(self, sandbox: Sandbox) -> str:
         """End a sandbox; what it has changed becomes a layer, whose id this gives."""
