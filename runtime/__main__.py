@@ -1,5 +1,5 @@
 """`python -m runtime`: serve sandboxes until told to stop."""
 
-from runtime.server import main
+from runtime.command import main
 
 main()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -11,9 +12,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from runtime.control_plane.errors import answer_host_error, refusal
-from runtime.control_plane.key import RequireKey
+from runtime.control_plane.logs import LogEndpoints
+from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
+from runtime.control_plane.secrets import SecretEndpoints
+from runtime.control_plane.teams import RequireKey
+from runtime.control_plane.template_tags import TagEndpoints
+from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
+from runtime.control_plane.templates import TemplateEndpoints
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -23,14 +30,18 @@ from runtime.data_plane.health import health_service
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
 from runtime.data_plane.routing import DataPlane, target_of
+from runtime.door.slow_readers import BreakOffUnread
 from runtime.host.errors import HostError
 from runtime.instance import Runtime
+from runtime.keys import Keys
+
+log = structlog.get_logger("runtime")
 
 
 class Application:
     """What uvicorn serves."""
 
-    def __init__(self, runtime: Runtime, *, api_key: str, domain: str) -> None:
+    def __init__(self, runtime: Runtime, *, keys: Keys, domain: str) -> None:
         health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
@@ -45,15 +56,27 @@ class Application:
                 "/metrics": health,
             },
         )
-        endpoints = SandboxEndpoints(runtime.host, runtime.metrics, runtime.settings, domain)
+        self._template_uploads = TemplateUploads(runtime.templates.uploads)
+        endpoints = SandboxEndpoints(
+            runtime.host, runtime.templates, runtime.metrics, runtime.settings, domain
+        )
         self._control_plane = Starlette(
             routes=[
                 Route("/health", _health),
+                *MetricEndpoints(runtime.host, runtime.metrics).routes(),
+                *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *TagEndpoints(runtime.templates.catalogue).routes(),
+                *TemplateEndpoints(runtime.templates).routes(),
+                *SecretEndpoints(runtime.secrets).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
-            middleware=[Middleware(RequireKey, api_key=api_key)],
-            exception_handlers={HostError: answer_host_error, HTTPException: _answer_http_error},
+            middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],
+            exception_handlers={
+                HostError: answer_host_error,
+                HTTPException: _answer_http_error,
+                Exception: _answer_mistake,
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +86,8 @@ class Application:
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
             # A signed link names no sandbox; its signature tells which one it is.
             await self._files(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(UPLOADS_PREFIX):
+            await self._template_uploads(scope, receive, send)
         else:
             await self._control_plane(scope, receive, send)
 
@@ -72,4 +97,12 @@ async def _health(_: Request) -> Response:
 
 
 async def _answer_http_error(_: Request, error: Any) -> Response:
-    return refusal(error.status_code, error.detail)
+    response = refusal(error.status_code, error.detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _answer_mistake(_: Request, error: Exception) -> Response:
+    """A mistake of ours; it is logged under the request's name."""
+    log.error("request_failed", exc_info=error)
+    return refusal(500, "The runtime made a mistake; its log says more under this response's X-Request-Id.")

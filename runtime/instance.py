@@ -8,8 +8,10 @@ from typing import Any
 
 import structlog
 
+from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
+from runtime.host.journal import Journal
 from runtime.host.layout import Layout
 from runtime.host.limits import choose_mechanism
 from runtime.host.metrics import Metrics
@@ -18,7 +20,10 @@ from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.templates import Templates
+from runtime.templates.workshop import Workshop
 
 log = structlog.get_logger("runtime")
 
@@ -38,7 +43,12 @@ class Runtime:
         self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
         self._engine = Engine(settings, self._programs, self._store, self._mechanism)
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids)
+        journal = Journal(layout.journals)
+        endings = Endings(layout.endings, journal, settings.ended_kept)
+        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, journal, endings)
+        workshop = Workshop(settings, layout, self._engine, self._store, self._user_ids)
+        self.templates = Templates(settings, layout, workshop, self.host.records.values)
+        self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -79,6 +89,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.templates.builds.close()
         await self.host.close()
         log.info("runtime_stopped", kept=len(self.host.records))
 

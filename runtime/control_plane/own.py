@@ -6,7 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from runtime.control_plane.errors import refusal
+from runtime.control_plane.answers import moment
+from runtime.control_plane.teams import team_of
+from runtime.host.endings import Ended
 from runtime.host.sandbox_host import SandboxHost
 
 
@@ -18,14 +20,12 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
 
     async def show_sandbox(request: Request) -> Response:
         sandbox_id = request.path_params["id"]
-        reason = host.endings.get(sandbox_id)
-        if reason is not None:
-            return JSONResponse({"sandboxID": sandbox_id, "state": "ended", "endReason": reason})
-        record = host.records.get(sandbox_id)
-        if record is None:
-            return refusal(404, f'sandbox "{sandbox_id}" not found')
+        ended = host.endings.find(sandbox_id, team_of(request))
+        if ended is not None:
+            return JSONResponse(_ended(ended))
+        record = host.find(sandbox_id, team_of(request))
         sandbox = host.live(sandbox_id)
-        ended = sandbox.ended_processes if sandbox is not None else []
+        processes = sandbox.ended_processes if sandbox is not None else []
         return JSONResponse(
             {
                 "sandboxID": sandbox_id,
@@ -34,7 +34,7 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
                 "outOfMemoryKills": 0 if sandbox is None else sandbox.group.out_of_memory_kills(),
                 "endedProcesses": [
                     {"pid": process.pid, "endReason": "OUT_OF_MEMORY" if process.out_of_memory else None}
-                    for process in ended
+                    for process in processes
                 ],
             }
         )
@@ -43,3 +43,14 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
         Route("/runtime/capabilities", show_capabilities),
         Route("/runtime/sandboxes/{id}", show_sandbox),
     ]
+
+
+def _ended(ended: Ended) -> dict[str, Any]:
+    return {
+        "sandboxID": ended.id,
+        "templateID": ended.template,
+        "state": "ended",
+        "endReason": ended.reason,
+        "startedAt": moment(ended.started_at),
+        "endedAt": moment(ended.ended_at),
+    }

@@ -9,6 +9,7 @@ import structlog
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.limits import LimitGroup, LimitMechanism
+from runtime.host.process import Process
 from runtime.host.process_start import OutputPolicy
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -36,6 +37,8 @@ class Engine:
         self._outer: dict[str, subprocess.Popen[bytes]] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
+        self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
+        """Called when a process was started, and when it has ended."""
 
     def find(self, sandbox_id: str) -> Sandbox | None:
         """A sandbox whose supervisor runs, though it may be paused."""
@@ -109,6 +112,7 @@ class Engine:
         connection = connect(self._store.control(record.id))
         sandbox = Sandbox(record, connection, self._policy, group)
         sandbox.on_lost = self._lost
+        sandbox.on_process = lambda process: self.on_process(sandbox, process)
         self._sandboxes[record.id] = sandbox
         return sandbox
 

@@ -39,6 +39,36 @@ class Layout:
         return self.shared / "layers"
 
     @property
+    def journals(self) -> Path:
+        """What happened to each sandbox."""
+        return self.state / "journals"
+
+    @property
+    def endings(self) -> Path:
+        """How sandboxes ended."""
+        return self.state / "endings"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The teams' secrets."""
+        return self.state / "secrets.json"
+
+    @property
+    def templates(self) -> Path:
+        """A folder for each template, with its builds' logs."""
+        return self.state / "templates"
+
+    @property
+    def uploads(self) -> Path:
+        """Files that builds copy."""
+        return self.state / "uploads"
+
+    @property
+    def cached_steps(self) -> Path:
+        """What the steps of builds made."""
+        return self.state / "cached-steps"
+
+    @property
     def key_file(self) -> Path:
         """The API key that was made here."""
         return self.state / "api.key"

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from runtime.host.launch import Pid1
+from runtime.host.start import Start
 
+DEFAULT_TEAM = "default"
 ID_ALPHABET = string.ascii_lowercase + string.digits
 State = Literal["running", "paused"]
 PauseMode = Literal["full", "filesystem"]
@@ -45,11 +47,12 @@ class SandboxRecord:
 
     id: str
     template: str
+    """The id of what it was made from."""
     limits: Limits
     started_at: datetime
     end_at: datetime
     user_id: int | None
-    access_token: str | None
+    access_token: str
     traffic_token: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -58,7 +61,15 @@ class SandboxRecord:
     auto_resume: bool = False
     allow_internet_access: bool | None = None
     network: dict[str, Any] | None = None
+    alias: str = ""
+    """The name of what it was made from."""
+    start: Start | None = None
+    """What runs in it by itself, whenever it begins anew."""
+    team: str = DEFAULT_TEAM
+    """Whose it is: no other team's key finds it."""
     idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    """Of the request that the key stood for."""
     lifetime: int = 300
     """Seconds that it was made for."""
     state: State = "running"
@@ -70,6 +81,12 @@ class SandboxRecord:
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""
     """The folder of the staged copies that the supervisor runs on."""
+
+    @property
+    def wakes_by_itself(self) -> bool:
+        """Whether a request to it, paused as it is, resumes it."""
+        by_request = self.pause_mode == "full" or self.interrupted
+        return self.state == "paused" and self.auto_resume and by_request
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""
@@ -86,6 +103,7 @@ class SandboxRecord:
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
                 "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
+                "start": Start.from_json(stored["start"]),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }
         )

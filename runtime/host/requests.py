@@ -1,16 +1,17 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.host.errors import TemplateNotFoundError
-from runtime.host.network import check_network
-from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
-from runtime.settings import RuntimeSettings
+import orjson
 
-TEMPLATES = ("base",)
+from runtime.host.network import check_network
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.start import Start
+from runtime.settings import RuntimeSettings
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class SandboxRequest:
 
     template: str
     lifetime: int
-    secure: bool = True
+    team: str = DEFAULT_TEAM
     auto_pause: bool = False
     auto_pause_memory: bool = True
     auto_resume: bool = False
@@ -27,13 +28,20 @@ class SandboxRequest:
     network: dict[str, Any] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: tuple[str, ...] = ()
+    user: str = "user"
+    directory: str | None = None
+    alias: str = ""
+    start: Start | None = None
+    limits: Limits | None = None
+    """None is what the settings say."""
+
+    def digest(self) -> str:
+        """A fingerprint: the same for the same wishes."""
+        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def check(self) -> None:
-        """Refuse a template that isn't there, and a network that can't be given."""
-        if self.template not in TEMPLATES:
-            raise TemplateNotFoundError(
-                f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
-            )
+        """Refuse a network that can't be given."""
         check_network(self.allow_internet_access, self.network)
 
 
@@ -54,15 +62,21 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
     return SandboxRecord(
         id=new_sandbox_id(),
         template=request.template,
-        limits=limits_of(settings),
+        alias=request.alias,
+        limits=request.limits or limits_of(settings),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
         user_id=user_id,
-        access_token="ea_" + secrets.token_hex(32) if request.secure else None,
+        team=request.team,
+        access_token="ea_" + secrets.token_hex(32),
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,
+        layers=list(request.layers),
+        user=request.user,
+        directory=request.directory,
+        start=request.start,
         auto_pause=request.auto_pause,
         auto_pause_memory=request.auto_pause_memory,
         auto_resume=request.auto_resume,

@@ -22,7 +22,7 @@ async def run_self_test(
     settings: RuntimeSettings, engine: Engine, store: Store, user_ids: UserIds, python: str
 ) -> dict[str, bool]:
     """Which walls hold; `MachineUnfitError` says which don't."""
-    record = new_record(SandboxRequest(template="base", lifetime=0, secure=False), settings, user_ids.take())
+    record = new_record(SandboxRequest(template="base", lifetime=0), settings, user_ids.take())
     store.make(record)
     try:
         sandbox = await engine.start(record)
