@@ -56,6 +56,12 @@ class SandboxRecord:
     traffic_token: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: list[str] = field(default_factory=list)
+    """What its files lie upon, topmost first, above the skeleton that all have."""
+    user: str = "user"
+    """Who runs a command that names nobody."""
+    directory: str | None = None
+    """Where a command runs that names no folder; the user's home where this is None."""
     auto_pause: bool = False
     auto_pause_memory: bool = True
     auto_resume: bool = False
@@ -77,6 +83,8 @@ class SandboxRecord:
     paused_at: datetime | None = None
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
+    frozen: bool = False
+    """Stopped for a moment, to be copied; though its state is running."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""

@@ -1,6 +1,6 @@
 """What can go wrong with layers; each message tells what to do about it."""
 
-from runtime.host.errors import HostError, InvalidSandboxRequestError
+from runtime.host.errors import HostError, InvalidSandboxRequestError, TemplateNotFoundError
 
 
 class DiskFullError(HostError):
@@ -15,5 +15,5 @@ class TreeTooDeepError(InvalidSandboxRequestError):
     """Folders are nested deeper than anything here follows."""
 
 
-class LayerNotFoundError(HostError):
-    """A layer that something is based on isn't there."""
+class LayerNotFoundError(TemplateNotFoundError):
+    """A layer that something is based on isn't there any more."""

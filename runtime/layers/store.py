@@ -68,18 +68,15 @@ class LayerStore:
         finally:
             self._held -= Counter(held)
 
-    @asynccontextmanager
-    async def captured(self, changes: Path, below: Sequence[str]) -> AsyncIterator[list[str]]:
-        """A copy of a sandbox's changes as a new layer over those `below` them; topmost first.
+    def copy(self, layer: str, changes: Path) -> None:
+        """Make a layer of a copy of a sandbox's changes; blocks meanwhile, and nothing may change them.
 
-        `changes` holds the trees `root` and `usr`; nothing may change them meanwhile. All is held until the
-        block ends: save the layers in a record within.
+        `changes` holds the trees `root` and `usr`. Hold the layer before, until a record names it.
         """
-        layer = new_layer_id()
-        with self.holding([layer, *below]):
-            await asyncio.to_thread(self._copy, layer, changes)
-            async with self.flattened([layer, *below]) as layers:
-                yield layers
+        with self._making(layer) as folder:
+            for tree in TREES:
+                if (changes / tree).is_dir():
+                    merge([changes / tree], folder / tree)
 
     def take(self, layer: str, changes: Path) -> None:
         """Make a layer of a stopped sandbox's changes themselves, and leave empty ones; blocks for a moment.
@@ -91,9 +88,10 @@ class LayerStore:
 
     def retake(self, layers: Sequence[str], changes: Path) -> list[str]:
         """The layers that a sandbox has, after a `take` that may not have come to its end."""
-        if changes.is_dir():
-            return [layer for layer in layers if self.folder(layer).is_dir()]
-        self._leave_empty(layers[0], changes)
+        if not changes.is_dir():
+            self._leave_empty(layers[0], changes)
+        elif layers and not self.folder(layers[0]).is_dir():
+            return [*layers[1:]]
         return [*layers]
 
     @asynccontextmanager
@@ -139,12 +137,6 @@ class LayerStore:
             elif folder.name not in used and not folder.name.startswith(UNFINISHED):
                 discarded.append(folder.rename(self._layers / f"{DISCARDED}{folder.name}"))
         return discarded
-
-    def _copy(self, layer: str, changes: Path) -> None:
-        with self._making(layer) as folder:
-            for tree in TREES:
-                if (changes / tree).is_dir():
-                    merge([changes / tree], folder / tree)
 
     def _merge(self, layer: str, layers: Sequence[str]) -> None:
         with self._making(layer) as folder:

@@ -5,6 +5,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from runtime.layers.entries import OPAQUE
 from runtime.layers.errors import LayerNotFoundError, TreeTooDeepError
 from runtime.layers.merging import merge
 from runtime.layers.removing import remove_tree
-from runtime.layers.store import MOST_LAYERS, LayerStore
+from runtime.layers.store import MOST_LAYERS, LayerStore, new_layer_id
 from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -161,6 +163,16 @@ for name in ("source", "copy"):
         )
 
 
+@asynccontextmanager
+async def captured(store: LayerStore, changes: Path, below: Sequence[str]) -> AsyncIterator[list[str]]:
+    """The layers of a sandbox that was just copied, held."""
+    layer = new_layer_id()
+    with store.holding([layer]):
+        store.copy(layer, changes)
+        async with store.flattened([layer, *below]) as layers:
+            yield layers
+
+
 def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
@@ -226,7 +238,7 @@ def test_merged_layers_show_the_same_files_as_the_kernel_shows_of_them(tmp_path:
 async def test_a_captured_layer_is_gone_when_nobody_uses_it(store: LayerStore, changes: Path) -> None:
     used: list[str] = []
     store.add_user(lambda: used)
-    async with store.captured(changes, []) as layers:
+    async with captured(store, changes, []) as layers:
         assert (store.folder(layers[0]) / "root" / "file").read_text() == "content"
         await store.sweep()
         used += layers
@@ -240,7 +252,7 @@ async def test_a_captured_layer_is_gone_when_nobody_uses_it(store: LayerStore, c
 
 
 async def test_a_layer_does_not_change_with_the_sandbox(store: LayerStore, changes: Path) -> None:
-    async with store.captured(changes, []) as layers:
+    async with captured(store, changes, []) as layers:
         (changes / "root" / "file").write_text("later")
         assert (store.folder(layers[0]) / "root" / "file").read_text() == "content"
 
@@ -253,11 +265,11 @@ async def test_many_layers_become_few_and_those_below_are_merged_once(
     for number in range(MOST_LAYERS):
         (changes / "root" / "file").write_text(str(number))
         (changes / "root" / f"file {number}").touch()
-        async with store.captured(changes, used) as layers:
+        async with captured(store, changes, used) as layers:
             used[:] = layers
             (changes / "root" / f"file {number}").unlink()
     assert len(used) == MOST_LAYERS
-    async with store.captured(changes, used) as first, store.captured(changes, used) as second:
+    async with captured(store, changes, used) as first, captured(store, changes, used) as second:
         assert (len(first), len(second)) == (2, 2)
         assert first[1] == second[1]
         flat = store.folder(first[1]) / "root"
