@@ -29,8 +29,8 @@ class RuntimeSettings(BaseSettings):
     port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     domain: str | None = Field(
         None,
-        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where that is "
-        "not the usual one; by default localhost with the port.",
+        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where that "
+        "is not the usual one; by default localhost with the port.",
     )
     tls_certificate: Path | None = Field(
         None, description="Certificate with its chain, in PEM: from here on TLS. Read anew at SIGHUP."
@@ -80,7 +80,9 @@ class RuntimeSettings(BaseSettings):
         "a build waits for the time that it has.",
     )
     user_id_first: int = Field(
-        270_000, ge=1000, description="First host user id given to sandboxes (as root)."
+        0x3000_0000,
+        ge=65_536,
+        description="First host id given to sandboxes (as root); each gets 65,536, users and groups alike.",
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
     supervisor_lease: int = Field(

@@ -29,14 +29,22 @@ class Layout:
         return self.shared / "programs"
 
     @property
-    def sandboxes(self) -> Path:
-        """A folder for each sandbox."""
-        return self.shared / "sandboxes"
+    def staging(self) -> Path:
+        """Where the launcher mounts a sandbox's trees, in a namespace of its own; on disk it stays empty."""
+        return self.programs / "mounts"
 
     @property
     def layers(self) -> Path:
-        """A folder for each layer. Files in it bear owners and modes of inside, so nobody else comes in."""
+        """What sandboxes lie upon: a folder for each layer, never changed once it is there.
+
+        Files in it bear the owners and modes that they have inside, so nobody else comes in.
+        """
         return self.shared / "layers"
+
+    @property
+    def sandboxes(self) -> Path:
+        """A folder for each sandbox."""
+        return self.shared / "sandboxes"
 
     @property
     def journals(self) -> Path:
@@ -99,8 +107,9 @@ def prepare_layout(state_directory: Path) -> Layout:
                     folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         layout = Layout(state=state, shared=shared)
         layout.programs.mkdir(exist_ok=True, mode=0o755)
-        layout.sandboxes.mkdir(exist_ok=True, mode=0o711)
+        layout.staging.mkdir(exist_ok=True, mode=0o755)
         layout.layers.mkdir(exist_ok=True, mode=0o700)
+        layout.sandboxes.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise MachineUnfitError(
             f"The state directory {state} can't be used ({error}). Set RUNTIME_STATE_DIRECTORY to a place "

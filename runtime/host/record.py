@@ -52,6 +52,7 @@ class SandboxRecord:
     started_at: datetime
     end_at: datetime
     user_id: int | None
+    """The first of its host ids, as root."""
     access_token: str
     traffic_token: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from runtime.host.bubblewrap import HOME, PROGRAM_PATH
+from runtime.host.accounts import DEFAULT
+from runtime.host.bubblewrap import PROGRAM_PATH
 from runtime.host.commands import Command, OnLine, Outcome, run
 from runtime.host.errors import SupervisorError
 from runtime.host.sandbox import Sandbox
@@ -13,7 +14,7 @@ from runtime.templates.uploads import Uploads
 
 AS_ROOT = Context(user="root", directory="/")
 OWN_USERS = ("root", "user")
-VARIABLES = {"PATH": PROGRAM_PATH, "HOME": HOME, "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash"}
+VARIABLES = {"PATH": PROGRAM_PATH, **DEFAULT.variables()}
 
 WORKDIR_SCRIPT = f"""
 set -eu
