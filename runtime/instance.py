@@ -23,6 +23,7 @@ from runtime.host.user_ids import UserIds
 from runtime.layers.store import LayerStore
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.snapshots import Snapshots
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
 
@@ -50,8 +51,9 @@ class Runtime:
         self.host = SandboxHost(
             settings, self._store, self._engine, self._user_ids, journal, endings, self.layers
         )
-        workshop = Workshop(settings, layout, self._engine, self._store, self._user_ids)
+        workshop = Workshop(settings, self.layers, self._engine, self._store, self._user_ids)
         self.templates = Templates(settings, layout, workshop, self.host.records.values)
+        self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
         self.secrets = Secrets(layout.secrets_file)
@@ -85,6 +87,7 @@ class Runtime:
                 "network": ["none"],
                 "pause": ["full", "filesystem"],
                 "memory_snapshots": False,
+                "forks": "files only",
                 "survives_restart_of_the_runtime": True,
                 "survives_reboot": "files only",
             }

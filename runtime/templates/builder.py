@@ -117,12 +117,13 @@ class Builder:
             async with self._sandbox(job, before) as sandbox:
                 on_line = _writer(job, number, f"builder {number}/{len(job.definition.steps)}")
                 context = await self._steps.run(sandbox, step, before.context, job.team, on_line)
-                layer = await self._workshop.keep(sandbox)
+                async with self._workshop.kept(sandbox) as layers:
+                    job.layers = layers
         except StepFailedError as error:
             raise BuildFailedError(number, str(error)) from error
         except SandboxGoneError as error:
             raise BuildFailedError(number, f"{step}: the sandbox ended: {error}") from error
-        return Result((layer, *before.layers), context)
+        return Result(tuple(layers), context)
 
     async def _try_start(self, job: Job, result: Result, start: Start) -> None:
         """See that the template starts; what that changes is not kept, as every sandbox starts anew."""

@@ -1,18 +1,18 @@
 """Sandboxes to build in: begun on layers, and in the end kept as another layer or thrown away."""
 
 import asyncio
-import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 
 from runtime.host.engine import Engine
-from runtime.host.layout import Layout
 from runtime.host.record import Limits
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.layers.store import LayerStore, new_layer_id
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.templates")
@@ -22,17 +22,17 @@ class Workshop:
     """Its sandboxes are nobody's: they are in no list. One that a killed runtime left ends at once."""
 
     def __init__(
-        self, settings: RuntimeSettings, layout: Layout, engine: Engine, store: Store, user_ids: UserIds
+        self, settings: RuntimeSettings, layers: LayerStore, engine: Engine, store: Store, user_ids: UserIds
     ) -> None:
         self._settings = settings
-        self._layout = layout
+        self._layers = layers
         self._engine = engine
         self._store = store
         self._user_ids = user_ids
 
     def has(self, layers: Sequence[str]) -> bool:
         """Whether all these layers are still here."""
-        return all((self._layout.layers / layer).is_dir() for layer in layers)
+        return all(self._layers.folder(layer).is_dir() for layer in layers)
 
     async def open(self, layers: Sequence[str], limits: Limits) -> Sandbox:
         """A sandbox on these layers, topmost first; whoever opens it closes it."""
@@ -49,13 +49,22 @@ class Workshop:
         """Room for what sandboxes write, all together."""
         return self._store.free_bytes()
 
-    async def keep(self, sandbox: Sandbox) -> str:
-        """End a sandbox; what it has changed becomes a layer, whose id this gives."""
+    @asynccontextmanager
+    async def kept(self, sandbox: Sandbox) -> AsyncIterator[list[str]]:
+        """End a sandbox, and keep what it has changed as a layer upon its own.
+
+        The layers are held until the block ends: save them in a record, or in a job, within.
+        """
         await self._engine.stop(sandbox.record)
-        layer = "l" + secrets.token_hex(12)
-        changes = self._store.data(sandbox.id) / "up"
-        await asyncio.to_thread(changes.rename, self._layout.layers / layer)
-        return layer
+        layer = new_layer_id()
+        with self._layers.holding([layer]):
+            await asyncio.to_thread(self._layers.take, layer, self._store.data(sandbox.id) / "up")
+            async with self._layers.flattened([layer, *sandbox.record.layers]) as layers:
+                yield layers
+
+    async def sweep(self) -> None:
+        """Remove the layers that nobody uses any more."""
+        await self._layers.sweep()
 
     async def close(self, sandbox: Sandbox) -> None:
         """End a sandbox, and remove what it has changed."""
