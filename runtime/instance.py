@@ -42,7 +42,7 @@ class Runtime:
         self._store = Store(layout)
         self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._engine = Engine(settings, self._programs, self._store, self._mechanism)
+        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
         self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, journal, endings)
@@ -55,16 +55,17 @@ class Runtime:
     @property
     def python(self) -> str:
         """The interpreter's path inside every sandbox."""
-        return self._programs.python
+        return self._programs.python_inside
 
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
+        self._engine.open()
         await self.host.take_up_all()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self._layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
         walls = await run_self_test(
-            self.settings, self._engine, self._store, self._user_ids, self._programs.python
+            self.settings, self._engine, self._store, self._user_ids, self._programs.python_inside
         )
         self.capabilities.update(
             {
@@ -91,6 +92,7 @@ class Runtime:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.templates.builds.close()
         await self.host.close()
+        self._engine.close()
         log.info("runtime_stopped", kept=len(self.host.records))
 
     async def _watch_time(self) -> None:

@@ -80,7 +80,9 @@ class RuntimeSettings(BaseSettings):
         "a build waits for the time that it has.",
     )
     user_id_first: int = Field(
-        270_000, ge=1000, description="First host user id given to sandboxes (as root)."
+        0x3000_0000,
+        ge=65_536,
+        description="First host id given to sandboxes (as root); each gets 65,536, users and groups alike.",
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
     supervisor_lease: int = Field(

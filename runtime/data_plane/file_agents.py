@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from runtime.data_plane.file_agent_connection import FileAgentConnection
 from runtime.data_plane.file_errors import FileOperationError
 from runtime.data_plane.watchers import PolledWatches
-from runtime.host.bubblewrap import HOME
+from runtime.host.accounts import Account
 from runtime.host.errors import SupervisorError
 from runtime.host.sandbox import Sandbox
 
@@ -19,25 +19,26 @@ IDLE_SECONDS = 60.0
 OPERATIONS_AT_ONCE = 64
 LISTINGS_AT_ONCE = 2
 TURN_SECONDS = 60.0
+USERS_AT_ONCE = 8
 
 
 class FileAgents:
     """All of this runtime; `python` is the interpreter's path inside."""
 
     def __init__(self, python: str) -> None:
-        self._command = (python, "-I", "-S", "-E", "-B", PROGRAM, HOME)
+        self._command = (python, "-I", "-S", "-E", "-B", PROGRAM)
         self._files: WeakKeyDictionary[Sandbox, _SandboxFiles] = WeakKeyDictionary()
 
     @asynccontextmanager
-    async def turn(self, sandbox: Sandbox) -> AsyncIterator[FileAgentConnection]:
-        """The agent of a sandbox, for one operation; so many at once, the others wait.
+    async def turn(self, sandbox: Sandbox, account: Account) -> AsyncIterator[FileAgentConnection]:
+        """The agent of a user in a sandbox, for one operation; so many at once, the others wait.
 
         Raises FileOperationError where the sandbox has no room for an agent, or no turn came in time.
         """
         files = self._of(sandbox)
         await files.take_turn()
         try:
-            agent = await files.agent(sandbox, self._command)
+            agent = await files.agent(sandbox, account, self._command)
             with agent.held():
                 yield agent
         finally:
@@ -61,7 +62,7 @@ class _SandboxFiles:
     def __init__(self) -> None:
         self.watches = PolledWatches()
         self._starting = asyncio.Lock()
-        self._connection: FileAgentConnection | None = None
+        self._connections: dict[Account, FileAgentConnection] = {}
         self.listings = asyncio.Semaphore(LISTINGS_AT_ONCE)
         self._turns = asyncio.Semaphore(OPERATIONS_AT_ONCE)
 
@@ -76,15 +77,22 @@ class _SandboxFiles:
     def give_turn(self) -> None:
         self._turns.release()
 
-    async def agent(self, sandbox: Sandbox, command: tuple[str, ...]) -> FileAgentConnection:
+    async def agent(
+        self, sandbox: Sandbox, account: Account, command: tuple[str, ...]
+    ) -> FileAgentConnection:
         async with self._starting:
-            if self._connection is None or self._connection.closed:
-                self._connection = await _start(sandbox, command)
-                _close_when_idle(self._connection)
-            return self._connection
+            connection = self._connections.get(account)
+            if connection is None or connection.closed:
+                self._connections = {who: each for who, each in self._connections.items() if not each.closed}
+                if len(self._connections) >= USERS_AT_ONCE:
+                    message = f"files of {USERS_AT_ONCE} users are worked on; wait until one of them is idle"
+                    raise FileOperationError("resource_exhausted", message)
+                connection = self._connections[account] = await _start(sandbox, account, command)
+                _close_when_idle(connection)
+            return connection
 
 
-async def _start(sandbox: Sandbox, command: tuple[str, ...]) -> FileAgentConnection:
+async def _start(sandbox: Sandbox, account: Account, command: tuple[str, ...]) -> FileAgentConnection:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ExitStack() as stack:
         stack.callback(theirs.close)
@@ -92,7 +100,10 @@ async def _start(sandbox: Sandbox, command: tuple[str, ...]) -> FileAgentConnect
         stack.callback(os.close, nothing)
         descriptors = {0: nothing, 1: nothing, 2: nothing, 3: theirs.fileno()}
         try:
-            await sandbox.spawn(command, descriptors=descriptors)
+            # As on E2B, whoever asks by the API reaches every file; what is made belongs to the user named.
+            await sandbox.spawn(
+                (*command, account.home), descriptors=descriptors, account=account, reaches_every_file=True
+            )
         except SupervisorError as error:
             ours.close()
             message = f"the sandbox has no room for a file operation: {error}"

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from runtime.data_plane.file_errors import FileOperationError
 from runtime.data_plane.routing import SCOPE_KEY, sandbox_of, token_matches
 from runtime.data_plane.signatures import Operation, SignedRequest
 from runtime.data_plane.uploads import upload
-from runtime.data_plane.users import USER
+from runtime.host.accounts import Account, UnknownUserError
 from runtime.host.errors import SandboxGoneError
 from runtime.host.sandbox import Sandbox
 from runtime.host.sandbox_host import SandboxHost
@@ -50,16 +51,29 @@ class FilesService:
 
     async def _serve(self, request: Request, send: Send) -> None:
         path, method = request.url.path, request.method
+        if (method, path) == ("POST", COMPOSE):
+            response = await self._compose(request)
+            await response(request.scope, request.receive, send)
+            return
         respond = RESPONSES.get((method, path))
         if respond is None:
             raise FileOperationError("not_allowed", f"{method} is not allowed at {path}")
-        if path == COMPOSE:
-            sandbox = sandbox_of(request.scope)
-        else:
-            sandbox = await self._authorized(request, "write" if method == "POST" else "read")
-        async with self._agents.turn(sandbox) as agent:
+        sandbox = await self._authorized(request, "write" if method == "POST" else "read")
+        account = await _account(sandbox, request.query_params.get("username", ""))
+        async with self._agents.turn(sandbox, account) as agent:
             response = await respond(request, agent)
             await response(request.scope, request.receive, send)
+
+    async def _compose(self, request: Request) -> Response:
+        """Put files together to one; the user is named in the body."""
+        sandbox = sandbox_of(request.scope)
+        composition = await _composition(request)
+        paths = [path_bytes(path) for path in (composition.destination, *composition.sources)]
+        account = await _account(sandbox, composition.username)
+        async with self._agents.turn(sandbox, account) as agent:
+            written = b"".join(await agent.ask("compose", *paths, seconds=LONG_SECONDS))
+        name = text_of(written.rpartition(b"/")[2])
+        return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
 
     async def _authorized(self, request: Request, operation: Operation) -> Sandbox:
         """The sandbox that this request may read or write."""
@@ -72,7 +86,6 @@ class FilesService:
                 message = "access token present in header but does not match"
                 raise FileOperationError("unauthenticated", message)
             SignedRequest.of(request.query_params, operation).check(record.access_token)
-        _check_username(request.query_params.get("username", ""))
         return sandbox
 
     async def _signer(self, signed: SignedRequest) -> Sandbox:
@@ -84,16 +97,17 @@ class FilesService:
         return sandbox
 
 
-async def _compose(request: Request, agent: FileAgentConnection) -> Response:
-    destination, sources = await _composition(request)
-    paths = [path_bytes(path) for path in (destination, *sources)]
-    written = b"".join(await agent.ask("compose", *paths, seconds=LONG_SECONDS))
-    name = text_of(written.rpartition(b"/")[2])
-    return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
+@dataclass(frozen=True)
+class _Composition:
+    """What a request to compose names."""
+
+    destination: str
+    sources: list[str]
+    username: str
 
 
-async def _composition(request: Request) -> tuple[str, list[str]]:
-    """The destination and sources that a request to compose names."""
+async def _composition(request: Request) -> _Composition:
+    """The request to compose, checked."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -107,29 +121,28 @@ async def _composition(request: Request) -> tuple[str, list[str]]:
     if not isinstance(fields, dict):
         raise FileOperationError("invalid_argument", "invalid request body: expected a JSON object")
     sources, destination = fields.get("source_paths"), fields.get("destination")
-    username = fields.get("username") or ""
     if not isinstance(sources, list) or not sources or not all(isinstance(each, str) for each in sources):
         raise FileOperationError("invalid_argument", "source_paths must not be empty, and hold paths")
     if len(sources) > MAX_COMPOSED:
         raise FileOperationError("invalid_argument", f"at most {MAX_COMPOSED} files can be composed at once")
     if not isinstance(destination, str) or not destination:
         raise FileOperationError("invalid_argument", "destination is required")
-    _check_username(username if isinstance(username, str) else repr(username))
-    return destination, sources
+    username = fields.get("username") or ""
+    return _Composition(destination, sources, username if isinstance(username, str) else repr(username))
 
 
 RESPONSES: dict[tuple[str, str], Callable[[Request, FileAgentConnection], Awaitable[Response]]] = {
     ("GET", PREFIX): download,
     ("HEAD", PREFIX): download,
     ("POST", PREFIX): upload,
-    ("POST", COMPOSE): _compose,
 }
 
 
-def _check_username(name: str) -> None:
-    if name not in ("", USER):
-        message = f"error looking up user '{name}': unknown user; a sandbox here has the user '{USER}' only"
-        raise FileOperationError("unauthenticated", message)
+async def _account(sandbox: Sandbox, name: str) -> Account:
+    try:
+        return await sandbox.account(name)
+    except UnknownUserError as error:
+        raise FileOperationError("unauthenticated", f"error looking up user '{name}': {error}") from error
 
 
 def _refusal(error: FileOperationError) -> Response:

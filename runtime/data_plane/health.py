@@ -39,4 +39,5 @@ async def _health(_: Request) -> Response:
 
 
 async def _environment(request: Request) -> Response:
-    return JSONResponse(sandbox_of(request.scope).environment({}))
+    sandbox = sandbox_of(request.scope)
+    return JSONResponse(sandbox.environment({}, await sandbox.account("")))

@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from runtime.data_plane.connect_protocol import Call, ConnectError
 from runtime.data_plane.process_stream import stream_events
 from runtime.data_plane.routing import answer_json, not_found, sandbox_of
-from runtime.data_plane.users import require_user, resolve
+from runtime.data_plane.users import resolve, user_of
+from runtime.host.accounts import Account
 from runtime.host.attachment import Attachment
-from runtime.host.bubblewrap import HOME
 from runtime.host.errors import SandboxGoneError, SupervisorError
 from runtime.host.process import STREAM_NAMES, InputClosedError, Process, ProcessRequest
 from runtime.host.sandbox import Sandbox
@@ -48,9 +48,9 @@ class ProcessService:
 
     async def start(self, call: Call, sandbox: Sandbox) -> None:
         """Start a process and stream its events. It lives on when the client goes away."""
-        require_user(call)
+        account = await user_of(call, sandbox)
         request = await call.read_first(pb.StartRequest)
-        process, attachment = await _start(sandbox, request, call.timeout)
+        process, attachment = await _start(sandbox, request, account, call.timeout)
         await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
@@ -148,12 +148,12 @@ METHODS: dict[str, Method] = {
 
 
 async def _start(
-    sandbox: Sandbox, request: pb.StartRequest, seconds: float | None
+    sandbox: Sandbox, request: pb.StartRequest, account: Account, seconds: float | None
 ) -> tuple[Process, Attachment]:
     config = request.process
     if config is None or not config.cmd:
         raise ConnectError("invalid_argument", "the request names no command")
-    directory = resolve(config.cwd) if config.has_field("cwd") else HOME
+    directory = resolve(config.cwd, account.home) if config.has_field("cwd") and config.cwd else None
     terminal = request.pty
     wanted = ProcessRequest(
         command=config.cmd,
@@ -165,9 +165,11 @@ async def _start(
         terminal=_size(terminal) if terminal is not None else None,
         # The client's timeout is the process's: it ends then, whether or not the client is still there.
         deadline=time.time() + seconds if seconds else None,
+        user=account.name,
     )
     if any(
-        "\0" in part for part in (wanted.command, *wanted.arguments, *wanted.environment.values(), directory)
+        "\0" in part
+        for part in (wanted.command, *wanted.arguments, *wanted.environment.values(), directory or "")
     ):
         raise ConnectError("invalid_argument", "a command, argument or variable can't hold a NUL byte")
     if any(not name or set(name) & {"=", "\0"} for name in wanted.environment):
@@ -176,7 +178,9 @@ async def _start(
         process = await sandbox.start_process(wanted)
     except SupervisorError as error:
         if str(error) == "cwd":
-            raise ConnectError("invalid_argument", f"cwd '{directory}' does not exist") from error
+            raise ConnectError(
+                "invalid_argument", f"cwd '{directory or account.home}' does not exist"
+            ) from error
         raise ConnectError(
             "invalid_argument", f"error starting process '{config.cmd}': {str(error).lower()}"
         ) from error

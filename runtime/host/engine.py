@@ -1,13 +1,15 @@
 """Start, take up and stop the supervisors of sandboxes. What a sandbox's state is, others decide."""
 
 import asyncio
-import subprocess
 from collections.abc import Callable
 
 import structlog
 
+from runtime.host.bubblewrap import Launch
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
+from runtime.host.launcher import Launcher
+from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
 from runtime.host.process import Process
 from runtime.host.process_start import OutputPolicy
@@ -15,6 +17,7 @@ from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
+from runtime.host.tree_places import TreePlaces
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.engine")
@@ -26,19 +29,34 @@ class Engine:
     """The supervisors that run, by sandbox id."""
 
     def __init__(
-        self, settings: RuntimeSettings, programs: Programs, store: Store, mechanism: LimitMechanism
+        self,
+        settings: RuntimeSettings,
+        layout: Layout,
+        programs: Programs,
+        store: Store,
+        mechanism: LimitMechanism,
     ) -> None:
         self._settings = settings
+        self._layout = layout
         self._programs = programs
+        self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
         self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
         self._sandboxes: dict[str, Sandbox] = {}
-        self._outer: dict[str, subprocess.Popen[bytes]] = {}
+        self._outer: dict[str, int] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
         self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
         """Called when a process was started, and when it has ended."""
+
+    def open(self) -> None:
+        """Get ready to start supervisors."""
+        self._launcher.open()
+
+    def close(self) -> None:
+        """Start no more; those that run live on."""
+        self._launcher.close()
 
     def find(self, sandbox_id: str) -> Sandbox | None:
         """A sandbox whose supervisor runs, though it may be paused."""
@@ -46,7 +64,7 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
-        launched = await asyncio.to_thread(self._launch, record)
+        launched = await self._launch(record)
         record.pid1 = launched.pid1
         record.programs = self._programs.folder
         self._outer[record.id] = launched.outer
@@ -85,27 +103,38 @@ class Engine:
         if sandbox is not None:
             sandbox.close()
         outer = self._outer.pop(record.id, None)
-        if outer is not None:
-            try:
-                await asyncio.to_thread(outer.wait, OUTER_SECONDS)
-            except subprocess.TimeoutExpired:
-                outer.kill()
-                await asyncio.to_thread(outer.wait)
+        if outer is not None and not await self._launcher.ended(outer, OUTER_SECONDS):
+            log.warning("bubblewrap_did_not_end", sandbox=record.id, pid=outer)
         if sandbox is not None:
             await asyncio.to_thread(sandbox.group.remove)
         record.pid1 = None
 
-    def _launch(self, record: SandboxRecord) -> Launched:
+    async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
-        return launch(
-            self._programs,
-            home=self._store.home(record.id),
-            control_path=self._store.control(record.id),
-            user_id=record.user_id,
+        places = TreePlaces.of(self._layout, own_ids=record.user_id is not None)
+        request = Launch(
+            trees=places.trees(
+                skeleton=self._programs.skeleton,
+                layers=[self._layout.layers / layer for layer in record.layers],
+                data=self._store.data(record.id),
+            ),
+            inside=self._programs.inside,
+            python=self._programs.python,
+            python_root=self._programs.python_root,
+            own_ids=record.user_id is not None,
             scratch_bytes=record.limits.scratch,
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+        )
+        return await launch(
+            self._launcher,
+            self._programs.bubblewrap,
+            request,
+            control_path=self._store.control(record.id),
+            first_id=record.user_id,
+            staging=self._layout.staging,
+            trees=places.mounted,
         )
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:

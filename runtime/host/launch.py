@@ -1,21 +1,21 @@
 """Start a supervisor in its sandbox, and know its pid 1 as the host sees it."""
 
+import asyncio
 import json
 import os
 import select
 import signal
 import socket
-import subprocess
 import tempfile
-import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.host.bubblewrap import Launch, command
 from runtime.host.errors import MachineUnfitError
+from runtime.host.launcher import Launcher
 from runtime.host.seccomp import filter_program
-from runtime.host.staging import Programs
 
 START_SECONDS = 20
 
@@ -50,10 +50,10 @@ class Pid1:
 
 @dataclass(frozen=True)
 class Launched:
-    """A supervisor that was started; `outer` is bubblewrap, which waits for it outside."""
+    """A supervisor that was started; `outer` is the pid of bubblewrap, which waits for it outside."""
 
     pid1: Pid1
-    outer: subprocess.Popen[bytes]
+    outer: int
 
 
 def boot_id() -> str:
@@ -70,67 +70,44 @@ def start_time_of(pid: int) -> int | None:
     return None if fields[0] in b"ZX" else int(fields[19])
 
 
-def launch(
-    programs: Programs,
+async def launch(
+    launcher: Launcher,
+    bubblewrap: Path,
+    request: Launch,
     *,
-    home: Path,
     control_path: Path,
-    user_id: int | None,
-    scratch_bytes: int,
-    shared_memory_bytes: int,
-    lease: int,
-    limits: str,
+    first_id: int | None,
+    staging: Path,
+    trees: Sequence[tuple[str, str]],
 ) -> Launched:
-    """Start a sandbox's supervisor, listening at `control_path`; blocks for some milliseconds.
+    """Start a sandbox's supervisor, listening at `control_path`.
 
-    As root, `user_id` is the host user that it runs as: bubblewrap itself never runs as root, since it would
-    then leave /proc/sys writable for the sandbox.
+    With `first_id` it runs with the host ids from there, and sees each of `trees` (a host path, a name)
+    mounted as `staging/name` in those ids. bubblewrap itself never runs as root: it would then leave
+    /proc/sys writable for the sandbox.
     """
-    if os.geteuid() == 0 and not user_id:
-        raise MachineUnfitError("A sandbox must not run as root; set RUNTIME_USER_ID_FIRST.")
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(control_path))
-        seccomp = os.memfd_create("seccomp", 0)
-        stack.callback(os.close, seccomp)
-        os.write(seccomp, filter_program())
-        os.lseek(seccomp, 0, os.SEEK_SET)
+        system_calls = os.memfd_create("seccomp", 0)
+        stack.callback(os.close, system_calls)
+        os.write(system_calls, filter_program())
         told, information = os.pipe()
         stack.callback(os.close, told)
         complaints = stack.enter_context(tempfile.TemporaryFile())
-        arguments = command(
-            programs,
-            Launch(
-                home=home,
-                scratch_bytes=scratch_bytes,
-                shared_memory_bytes=shared_memory_bytes,
-                seccomp=seccomp,
-                information=information,
-                listener=listener.fileno(),
-                lease=lease,
-                limits=limits,
-            ),
-        )
         try:
-            outer = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=complaints,
-                env={},
-                cwd="/",
-                start_new_session=True,
-                pass_fds=(seccomp, information, listener.fileno()),
-                user=user_id,
-                group=user_id,
-                extra_groups=None if user_id is None else [],
+            outer = await launcher.start(
+                command(bubblewrap, request),
+                descriptors=(listener.fileno(), system_calls, information, complaints.fileno()),
+                first_id=first_id,
+                staging=str(staging),
+                trees=list(trees),
             )
         finally:
             os.close(information)
-        pid = _child_pid(told)
+        pid = await _child_pid(told)
         started = start_time_of(pid) if pid else None
         if pid is None or started is None:
-            outer.kill()
-            outer.wait()
+            await launcher.ended(outer, START_SECONDS)
             complaints.seek(0)
             raise MachineUnfitError(explain(complaints.read(4096).decode(errors="replace").strip()))
         return Launched(Pid1(pid, started, boot_id()), outer)
@@ -195,17 +172,31 @@ def _becomes_readable(descriptor: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def _child_pid(told: int) -> int | None:
+async def _child_pid(told: int) -> int | None:
     """Pid 1 as bubblewrap tells it, or None where it ended before."""
     text = b""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if _becomes_readable(told, 1):
-            part = os.read(told, 4096)
-            if not part:
-                break
-            text += part
+    os.set_blocking(told, False)
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                await _readable(told)
+                part = os.read(told, 4096)
+                if not part:
+                    break
+                text += part
+    except TimeoutError:
+        return None
     try:
         return int(json.loads(text)["child-pid"])
     except (ValueError, KeyError):
         return None
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)

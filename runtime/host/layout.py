@@ -29,6 +29,16 @@ class Layout:
         return self.shared / "programs"
 
     @property
+    def staging(self) -> Path:
+        """Where the launcher mounts a sandbox's trees, in a namespace of its own; on disk it stays empty."""
+        return self.programs / "mounts"
+
+    @property
+    def layers(self) -> Path:
+        """What sandboxes lie upon: a folder for each layer, never changed once it is there."""
+        return self.shared / "layers"
+
+    @property
     def sandboxes(self) -> Path:
         """A folder for each sandbox."""
         return self.shared / "sandboxes"
@@ -94,7 +104,9 @@ def prepare_layout(state_directory: Path) -> Layout:
                     folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         layout = Layout(state=state, shared=shared)
         layout.programs.mkdir(exist_ok=True, mode=0o755)
-        layout.sandboxes.mkdir(exist_ok=True, mode=0o711)
+        layout.staging.mkdir(exist_ok=True, mode=0o755)
+        layout.layers.mkdir(exist_ok=True, mode=0o700)
+        layout.sandboxes.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise MachineUnfitError(
             f"The state directory {state} can't be used ({error}). Set RUNTIME_STATE_DIRECTORY to a place "

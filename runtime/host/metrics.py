@@ -113,9 +113,9 @@ class Metrics:
         disk = self._disks.setdefault(sandbox_id, _Disk())
         begin = time.monotonic()
         if begin >= disk.due:
-            home = self._store.home(sandbox_id)
-            disk.used = disk_use(str(home))
-            disk.total = disk.used + shutil.disk_usage(home).free
+            written = self._store.data(sandbox_id)
+            disk.used = disk_use(str(written))
+            disk.total = disk.used + shutil.disk_usage(written).free
             disk.due = time.monotonic() + DISK_SHARE * (time.monotonic() - begin)
         return disk
 

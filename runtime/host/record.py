@@ -52,10 +52,17 @@ class SandboxRecord:
     started_at: datetime
     end_at: datetime
     user_id: int | None
+    """The first of its host ids, as root."""
     access_token: str
     traffic_token: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    layers: list[str] = field(default_factory=list)
+    """What its files lie upon, topmost first, above the skeleton that all have."""
+    user: str = "user"
+    """Who runs a command that names nobody."""
+    directory: str | None = None
+    """Where a command runs that names no folder; the user's home where this is None."""
     auto_pause: bool = False
     auto_pause_memory: bool = True
     auto_resume: bool = False

@@ -7,9 +7,11 @@ import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from runtime.host import background
-from runtime.host.bubblewrap import HOME, PROGRAM_PATH
+from runtime.host.accounts import KNOWN, NAME, ROOT, Account, UnknownUserError
+from runtime.host.bubblewrap import PROGRAM_PATH
 from runtime.host.errors import SandboxGoneError, SupervisorError
 from runtime.host.limits import LimitGroup
 from runtime.host.process import Process, ProcessRequest
@@ -21,6 +23,30 @@ ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
 HEALTH_SECONDS = 5
 ENDED_KEPT = 256
+
+
+@dataclass(frozen=True)
+class SpawnRequest:
+    """What the supervisor is to start; how it reads the fields: `runtime.inside.supervisor`."""
+
+    arguments: Sequence[str]
+    variables: Mapping[str, str]
+    directory: str
+    places: str
+    identity: str
+    terminal_size: str = ""
+
+    def fields(self) -> tuple[str, ...]:
+        """In the order of the message."""
+        variables = [f"{name}={value}" for name, value in self.variables.items()]
+        return (
+            self.directory,
+            "\0".join(self.arguments),
+            "\0".join(variables),
+            self.places,
+            self.terminal_size,
+            self.identity,
+        )
 
 
 class Sandbox:
@@ -49,14 +75,28 @@ class Sandbox:
         """Its id."""
         return self.record.id
 
-    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+    async def account(self, name: str) -> Account:
+        """A user by name, the default one for no name; `UnknownUserError` where there is none."""
+        name = name or self.record.user
+        if name in KNOWN:
+            return KNOWN[name]
+        if self.record.user_id is None:
+            raise UnknownUserError(
+                f"unknown user {name}; a runtime that root did not start has root and user"
+            )
+        if NAME.fullmatch(name) is None:
+            raise UnknownUserError(f"unknown user {name[:64]}")
+        try:
+            answer = await self._supervisor.request("account", name)
+        except SupervisorError as error:
+            raise UnknownUserError(f"unknown user {name}") from error
+        return Account.of(name, answer.fields)
+
+    def environment(self, extra: Mapping[str, str], account: Account) -> dict[str, str]:
         """The variables of a process inside; later ones win."""
         return {
             "PATH": PROGRAM_PATH,
-            "HOME": HOME,
-            "USER": "user",
-            "LOGNAME": "user",
-            "SHELL": "/bin/bash",
+            **account.variables(),
             "LANG": "C.UTF-8",
             "E2B_SANDBOX": "true",
             "E2B_SANDBOX_ID": self.id,
@@ -70,19 +110,24 @@ class Sandbox:
         arguments: Sequence[str],
         *,
         descriptors: Mapping[int, int],
-        environment: Mapping[str, str] | None = None,
-        directory: str = HOME,
+        account: Account = ROOT,
+        reaches_every_file: bool = False,
     ) -> tuple[str, int]:
         """Start a program with `descriptors` (its number → ours, which we keep); gives its key and pid.
 
         For programs of the runtime's own: they are not in the list of processes, and nobody reads their
-        output but through the descriptors. Raises `SupervisorError` where it can't be started.
+        output but through the descriptors. `reaches_every_file` lets it pass by the rights of files.
+        Raises `SupervisorError` where it can't be started.
         """
         key = self._new_key()
-        places = ",".join(str(number) for number in descriptors)
-        pid, _ = await self._ask_to_spawn(
-            key, arguments, environment or {}, directory, places, [*descriptors.values()]
+        start = SpawnRequest(
+            arguments=arguments,
+            variables=self.environment({}, account),
+            directory="/",
+            places=",".join(str(number) for number in descriptors),
+            identity=account.identity(reaches_every_file=reaches_every_file),
         )
+        pid, _ = await self._ask_to_spawn(key, start, [*descriptors.values()])
         return key, pid
 
     async def dial(self, port: int) -> socket.socket:
@@ -183,15 +228,16 @@ class Sandbox:
         outfit = fit_out(process, self._policy)
         size = "" if request.terminal is None else f"{request.terminal[0]},{request.terminal[1]}"
         try:
-            pid, terminals = await self._ask_to_spawn(
-                process.key,
-                (request.command, *request.arguments),
-                request.environment,
-                request.directory or HOME,
-                ",".join(outfit.places),
-                outfit.passed,
-                size,
+            account = await self.account(request.user)
+            start = SpawnRequest(
+                arguments=(request.command, *request.arguments),
+                variables=self.environment(request.environment, account),
+                directory=request.directory or self.record.directory or account.home,
+                places=",".join(outfit.places),
+                identity=account.identity(),
+                terminal_size=size,
             )
+            pid, terminals = await self._ask_to_spawn(process.key, start, outfit.passed)
             if terminals:
                 take_terminal(process, terminals[0], self._policy)
         except BaseException:
@@ -220,25 +266,10 @@ class Sandbox:
             await self.signal(process, signal.SIGKILL)
 
     async def _ask_to_spawn(
-        self,
-        key: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        directory: str,
-        places: str,
-        descriptors: Sequence[int],
-        terminal_size: str = "",
+        self, key: str, start: "SpawnRequest", descriptors: Sequence[int]
     ) -> tuple[int, list[int]]:
-        variables = [f"{name}={value}" for name, value in self.environment(environment).items()]
         answer = await self._supervisor.request(
-            "spawn",
-            directory,
-            "\0".join(arguments),
-            "\0".join(variables),
-            places,
-            terminal_size,
-            descriptors=descriptors,
-            request=key,
+            "spawn", *start.fields(), descriptors=descriptors, request=key
         )
         if not answer.fields or not answer.fields[0].isdigit() or len(answer.fields[0]) > 8:
             raise SandboxGoneError("The sandbox's supervisor gave no process id.")

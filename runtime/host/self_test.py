@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from runtime.host.accounts import DEFAULT
 from runtime.host.engine import Engine
 from runtime.host.errors import MachineUnfitError
 from runtime.host.record import SandboxRecord
@@ -12,6 +13,7 @@ from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.launcher.namespaces import IDS_OF_A_SANDBOX
 from runtime.settings import RuntimeSettings
 
 PROBE = "/run/runtime/probe.pyc"
@@ -46,8 +48,8 @@ def _seen_from_outside(record: SandboxRecord) -> dict[str, bool]:
         return {"own_user": False}
     status = Path(f"/proc/{record.pid1.pid}/status").read_text()
     user_ids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
-    expected = os.getuid() if record.user_id is None else record.user_id
-    return {"own_user": 0 not in map(int, user_ids) and set(user_ids) == {str(expected)}}
+    first, count = (os.getuid(), 1) if record.user_id is None else (record.user_id, IDS_OF_A_SANDBOX)
+    return {"own_user": first > 0 and all(first <= int(number) < first + count for number in user_ids)}
 
 
 async def _seen_from_inside(sandbox: Sandbox, python: str) -> dict[str, bool]:
@@ -56,7 +58,7 @@ async def _seen_from_inside(sandbox: Sandbox, python: str) -> dict[str, bool]:
     try:
         try:
             descriptors = {0: nothing, 1: write_end, 2: nothing}
-            await sandbox.spawn([python, "-I", "-S", PROBE], descriptors=descriptors)
+            await sandbox.spawn([python, "-I", "-S", PROBE], descriptors=descriptors, account=DEFAULT)
         finally:
             os.close(write_end)
             os.close(nothing)

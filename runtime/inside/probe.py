@@ -53,7 +53,7 @@ def status(name: str) -> str:
 WALLS: dict[str, Callable[[], bool]] = {
     "kernel_settings_read_only": lambda: not os.access("/proc/sys/kernel/core_pattern", os.W_OK),
     "programs_read_only": lambda: (
-        not any(os.access(path, os.W_OK) for path in ("/usr", "/etc", "/", "/run/runtime"))
+        not any(os.access(path, os.W_OK) for path in ("/usr", "/run/runtime", "/proc/sys", "/dev"))
     ),
     "mount_refused": lambda: fails(libc.mount, b"none", b"/tmp", b"tmpfs", 0, None),
     "new_namespaces_refused": lambda: fails(libc.unshare, CLONE_NEWUSER),

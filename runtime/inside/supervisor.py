@@ -1,7 +1,9 @@
 """Pid 1 of a sandbox: starts processes with the descriptors that the host passes, and tells their end.
 
-Run as `python supervisor.pyc LISTENER LEASE LIMITS`: the number of the inherited listening socket, how many
-seconds it outlives its last connection, and resource limits as `number=value,…`.
+Run by bubblewrap as `python supervisor.pyc LISTENER FILTER LEASE LIMITS SOURCE:TARGET…`: the numbers of the
+inherited listening socket and of the file with the filter of system calls, how many seconds it outlives its
+last connection, resource limits as `number=value,…`, and what is to be mounted where in the sandbox's tree.
+Started as root of its user namespace, it starts processes as any of the sandbox's users; else as itself.
 
 The first field of a message is a verb, the second the request's id. Answers are `ok` or `error` (errno,
 text) with the same id; the end of a process is told to every connection as `exit` (id of its spawn request,
@@ -10,9 +12,9 @@ wait status). Only C modules are imported: the interpreter is ready in 9 ms and 
 
 from __future__ import annotations
 
-import _ctypes
 import _signal  # type: ignore[import-not-found]
 import _socket
+import gc
 import posix
 import resource
 import select
@@ -21,15 +23,23 @@ from time import monotonic
 
 if __name__ == "__main__":
     # In a sandbox these files lie in one directory; they are the package runtime.inside all the same.
-    for name, places in (("runtime", []), ("runtime.inside", ["/run/runtime"])):
+    for name, places in (("runtime", []), ("runtime.inside", ["/runtime"])):
         sys.modules[name] = type(sys)(name)
         sys.modules[name].__path__ = places
 
+from runtime.inside.accounts import find_account
 from runtime.inside.host_connection import HostConnection, close_all
+from runtime.inside.privileges import (
+    OF_SUPERVISOR,
+    bar_tracing,
+    bound_capabilities,
+    filter_system_calls,
+    set_capabilities,
+)
+from runtime.inside.root_assembly import assemble_root
 from runtime.inside.signalling import continue_everything, signal_group, stop_everything
-from runtime.inside.spawning import reserve_low_descriptors, spawn
+from runtime.inside.spawning import Identity, reserve_low_descriptors, spawn
 
-PR_SET_DUMPABLE = 4
 CONNECTION_LIMIT = 8
 
 
@@ -144,6 +154,8 @@ class Supervisor:
             self.release(fields[0], int(fields[1]))
         elif verb == b"forget":
             self.forget(fields[0])
+        elif verb == b"account":
+            return find_account(fields[0]), []
         elif verb == b"list":
             return self.list(), []
         else:
@@ -153,11 +165,12 @@ class Supervisor:
     def spawn(
         self, request: bytes, fields: list[bytes], descriptors: list[int]
     ) -> tuple[list[bytes], list[int]]:
-        """Start a process: directory, arguments, environment, where each descriptor goes, terminal's size.
+        """Start a process: directory, arguments, environment, descriptors' places, terminal's size, identity.
 
-        A descriptor goes to a number inside, or to `k`: kept for a host that comes back.
+        A descriptor goes to a number inside, or to `k`: kept for a host that comes back. An identity is
+        `user:group:groups`, with commas, and `:files` after it for the file agent.
         """
-        directory, arguments, environment, listed, size = fields
+        directory, arguments, environment, listed, size, wanted = fields
         kept = []
         places = {}
         for descriptor, place in zip(descriptors, listed.split(b",") if listed else []):  # noqa: B905
@@ -165,7 +178,7 @@ class Supervisor:
                 kept.append(descriptor)
             else:
                 places[descriptor] = int(place)
-        pid, terminal = spawn(arguments, environment, directory, places, size)
+        pid, terminal = spawn(arguments, environment, directory, places, size, identity(wanted))
         for descriptor in kept:
             descriptors.remove(descriptor)
         if terminal is not None:
@@ -216,11 +229,14 @@ def dial(family: int, port: int) -> int:
     return client.detach()
 
 
-def set_undumpable() -> None:
-    """Bar everything inside from tracing or reading us."""
-    prctl = _ctypes.dlsym(_ctypes.dlopen("libc.so.6", 0), "prctl")
-    if _ctypes.call_function(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0)) != 0:
-        raise SystemExit("prctl(PR_SET_DUMPABLE) failed")
+def identity(wanted: bytes) -> Identity | None:
+    """Whom to run as; where we are not root inside, there is nobody else to be."""
+    if posix.getuid() != 0:
+        return None
+    user, group, groups, *agent = wanted.split(b":")
+    return Identity(
+        int(user), int(group), [int(number) for number in groups.split(b",")], reaches_every_file=bool(agent)
+    )
 
 
 def set_limits(limits: str) -> None:
@@ -234,11 +250,21 @@ def set_limits(limits: str) -> None:
 
 def main() -> None:
     """Become pid 1's supervisor."""
-    listener, lease, limits = sys.argv[1:]
-    set_undumpable()
-    posix.set_inheritable(int(listener), False)
+    listener, system_calls, lease, limits, *mounts = sys.argv[1:]
+    bar_tracing()
+    for number in (listener, system_calls):
+        posix.set_inheritable(int(number), False)
+    pairs = [mount.encode().split(b":", 1) for mount in mounts]
+    assemble_root([(source, target) for source, target in pairs])
+    kept = OF_SUPERVISOR if posix.getuid() == 0 else ()
+    bound_capabilities(kept)
+    set_capabilities(kept)
+    filter_system_calls(int(system_calls))
     set_limits(limits)
     reserve_low_descriptors()
+    # What is there now lives as long as we do: a fork then has nothing to copy for the collector's sake.
+    gc.freeze()
+    gc.disable()
     Supervisor(int(listener), float(lease)).run()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from e2b import AsyncSandbox
@@ -215,24 +216,32 @@ async def test_reading_or_writing_a_directory_is_refused(box: AsyncSandbox) -> N
             await box.files.write(path, "x")
 
 
+async def test_files_are_written_anywhere_in_the_sandboxs_own_root(box: AsyncSandbox) -> None:
+    for path in ("/opt/tool/bin/run", "/etc/tool.conf", "/usr/local/bin/tool", "/work/new", "/run/tool"):
+        await box.files.write(path, "x")
+        assert (await box.files.get_info(path)).owner == "user"
+        assert not Path(path).exists()
+
+
 async def test_what_the_sandbox_may_not_write_is_refused(box: AsyncSandbox) -> None:
-    for path in ("/etc/new", "/usr/bin/python3", "/new", "/proc/new"):
+    for path in ("/proc/new", "/dev/new", "/run/runtime/new"):
         with pytest.raises(SandboxException, match=r"permission denied|read-only file system|no such file"):
             await box.files.write(path, "x")
-    with pytest.raises(SandboxException, match=r"permission denied|read-only file system"):
-        await box.files.make_dir("/new")
 
 
 async def test_files_of_the_kernel_are_read_in_full(box: AsyncSandbox) -> None:
     assert "Name:" in await box.files.read("/proc/self/status")
 
 
-async def test_only_the_sandboxs_user_has_files(box: AsyncSandbox) -> None:
-    await box.files.write("mine", "x", user="user")
-    assert await box.files.read("mine", user="user") == "x"
-    assert await box.files.exists("mine", user="user")
-    for name in ("root", "nobody", "no-such-user"):
+async def test_files_belong_to_the_user_that_is_named(box: AsyncSandbox) -> None:
+    for name, home in (("user", "/home/user"), ("root", "/root")):
+        await box.files.write("of-mine/file", "x", user=name)
+        entry = await box.files.get_info(f"{home}/of-mine/file")
+        assert (entry.owner, entry.group, entry.path) == (name, name, f"{home}/of-mine/file")
+        assert (await box.files.get_info(f"{home}/of-mine")).owner == name
+        assert await box.files.read("of-mine/file", user=name) == "x"
+    for name in ("no-such-user", "../user"):
         with pytest.raises(AuthenticationException, match=name):
-            await box.files.read("mine", user=name)
+            await box.files.read("of-mine/file", user=name)
         with pytest.raises(AuthenticationException, match=name):
             await box.files.list("~", user=name)

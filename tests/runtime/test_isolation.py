@@ -53,16 +53,18 @@ async def test_its_processes_never_run_as_the_hosts_root(walled: AsyncSandbox) -
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
-async def test_two_sandboxes_have_two_host_users(runtime: RuntimeProcess) -> None:
+async def test_two_sandboxes_have_no_host_id_in_common(runtime: RuntimeProcess) -> None:
     if Path(f"/proc/{runtime.pid}").stat().st_uid != 0:
         pytest.skip("an ordinary user has one user id for all")
-    homes = []
+    maps = []
     for _ in range(2):
         sandbox = await runtime.client.AsyncSandbox.create(timeout=60)
-        homes.append((runtime.state / "sandboxes" / sandbox.sandbox_id / "home").stat().st_uid)
+        maps.append([int(number) for number in (await output(sandbox, "cat /proc/self/uid_map")).split()])
         await sandbox.kill()
-    assert len(set(homes)) == 2
-    assert 0 not in homes
+    (_, first, count), (_, second, _) = maps
+    assert count == 65536
+    assert abs(first - second) >= count
+    assert min(first, second) > 65536
 
 
 @pytest.mark.parametrize(
@@ -72,8 +74,6 @@ async def test_two_sandboxes_have_two_host_users(runtime: RuntimeProcess) -> Non
         "/proc/sys/kernel/modprobe",
         "/proc/sysrq-trigger",
         "/usr/bin",
-        "/etc/passwd",
-        "/",
         "/dev",
         "/run/runtime/supervisor.pyc",
         "/proc/sys/vm/drop_caches",
@@ -84,7 +84,7 @@ async def test_what_is_the_hosts_cannot_be_written(walled: AsyncSandbox, path: s
 
 
 @pytest.mark.parametrize(
-    "path", ["/root", "/etc/shadow", "/var/lib", "/sys", "/home/user/../../root", "/boot"]
+    "path", ["/etc/shadow", "/var/lib/dpkg", "/sys", "/home/user/../../boot", "/boot", "/tree", "/runtime"]
 )
 async def test_what_is_the_hosts_is_not_there(walled: AsyncSandbox, path: str) -> None:
     assert await python(walled, f"import os; print(os.path.exists({path!r}))") == "False"
@@ -218,24 +218,33 @@ if __name__ == "__main__":
 
 
 async def test_no_mount_target_lies_below_what_a_sandbox_can_write() -> None:
-    from runtime.host.bubblewrap import Launch, command
-    from runtime.host.staging import Programs
+    from runtime.host.bubblewrap import ExtraMount, Launch, Trees, command
 
-    folder = Path("/nowhere")
-    programs = Programs(
-        "copies", folder / "bwrap", folder / "inside", folder / "etc", "/usr/bin/python3", folder / "python"
+    launch = Launch(
+        trees=Trees(["/layer/root", "/skeleton"], ["/layer/usr", "/usr"], "/data"),
+        inside=Path("/inside"),
+        python="/python/bin/python3",
+        python_root=Path("/python-root"),
+        own_ids=True,
+        scratch_bytes=1,
+        shared_memory_bytes=1,
+        lease=60,
+        limits="",
+        extra_mounts=[ExtraMount("/volume", "/home/user/volume")],
     )
-    arguments = command(programs, Launch(folder / "home", 1, 1, 3, 4, 5, 60, ""))
+    arguments = command(Path("/bwrap"), launch)
     arguments = arguments[: arguments.index("--")]
-    targets = [
-        arguments[at + 2] for at, word in enumerate(arguments) if word in ("--bind", "--ro-bind", "--symlink")
-    ]
-    targets += [
-        arguments[at + 1]
-        for at, word in enumerate(arguments)
-        if word in ("--tmpfs", "--dir", "--proc", "--dev")
-    ]
-    writable = ["/home/user", "/tmp", "/dev/shm"]
+    places = {
+        "--bind": 2,
+        "--ro-bind": 2,
+        "--symlink": 2,
+        "--overlay": 3,
+        "--tmpfs": 1,
+        "--proc": 1,
+        "--dev": 1,
+    }
+    targets = [arguments[at + places[word]] for at, word in enumerate(arguments) if word in places]
+    writable = ["/tree", "/tree-usr", "/tmp", "/run", "/dev/shm", "/extra-0"]
     assert set(writable) <= set(targets)
     assert [target for target in targets if any(target.startswith(f"{root}/") for root in writable)] == []
 

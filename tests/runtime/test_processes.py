@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from pathlib import Path
 
 import pytest
 from connectrpc.errors import ConnectError
@@ -186,10 +187,36 @@ async def test_a_directory_that_is_not_there_is_named(sandbox: AsyncSandbox) -> 
         await sandbox.commands.run("true", cwd="/nowhere")
 
 
-@pytest.mark.parametrize("user", ["root", "nobody-here"])
+@pytest.mark.parametrize("user", ["nobody-here", "../root", "a" * 500])
 async def test_a_user_that_is_not_there_is_refused(sandbox: AsyncSandbox, user: str) -> None:
-    with pytest.raises(AuthenticationException, match="has the user 'user' only"):
+    with pytest.raises(AuthenticationException, match="invalid username"):
         await sandbox.commands.run("true", user=user)
+
+
+@pytest.mark.parametrize(
+    ("user", "told"), [("user", "user 1000 1000 /home/user"), ("root", "root 0 0 /root")]
+)
+async def test_a_command_runs_as_the_user_that_is_named(sandbox: AsyncSandbox, user: str, told: str) -> None:
+    result = await sandbox.commands.run("echo $(id -un) $(id -u) $(id -g) $HOME; pwd", user=user)
+    assert result.stdout == f"{told}\n{told.split()[-1]}\n"
+
+
+async def test_root_administers_the_sandbox_and_the_user_does_not(sandbox: AsyncSandbox) -> None:
+    await sandbox.commands.run("echo secret > /root/of-root; chmod 600 /root/of-root", user="root")
+    for command in ("cat /root/of-root", "touch /usr/local/of-user", "touch /etc/of-user", "touch /of-user"):
+        with pytest.raises(CommandExitException, match="denied"):
+            await sandbox.commands.run(command)
+    await sandbox.commands.run(
+        "useradd -m -s /bin/bash other && mkdir /work && chown other:other /work && "
+        "touch /home/user/of-user && chown user:user /home/user/of-user && rm /home/user/of-user && "
+        "echo changed >> /usr/share/common-licenses/BSD",
+        user="root",
+    )
+    told = await sandbox.commands.run(
+        "id -un; pwd; touch /work/of-other; stat -c %U /work/of-other", user="other"
+    )
+    assert told.stdout == "other\n/home/other\nother\n"
+    assert "changed" not in Path("/usr/share/common-licenses/BSD").read_text()
 
 
 async def test_what_people_use_works_inside(sandbox: AsyncSandbox) -> None:

@@ -1,0 +1,37 @@
+"""Where bubblewrap finds the trees of a sandbox: on disk, or in the mounts that the launcher makes for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.host.bubblewrap import Trees
+from runtime.host.layout import Layout
+
+SHARED, PROGRAMS, DATA = "shared", "usr", "data"
+
+
+@dataclass(frozen=True)
+class TreePlaces:
+    """The trees of one sandbox; `mounted` are those that the launcher mounts with the sandbox's own ids."""
+
+    layout: Layout
+    mounted: Sequence[tuple[str, str]]
+
+    @classmethod
+    def of(cls, layout: Layout, *, own_ids: bool) -> "TreePlaces":
+        """With ids of its own, a sandbox sees everything through mounts that have them, /usr too."""
+        return cls(layout, [(str(layout.shared), SHARED), ("/usr", PROGRAMS)] if own_ids else [])
+
+    def trees(self, *, skeleton: Path, layers: Sequence[Path], data: Path) -> Trees:
+        """For bubblewrap's command line; `layers` are folders with `root` and `usr`, topmost first."""
+        programs = [str(self._place(layer / "usr")) for layer in layers]
+        return Trees(
+            root_layers=[*(str(self._place(layer / "root")) for layer in layers), str(self._place(skeleton))],
+            program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.mounted else [],
+            upper=str(self._place(data)),
+        )
+
+    def _place(self, path: Path) -> Path:
+        if not self.mounted:
+            return path
+        return self.layout.staging / SHARED / path.relative_to(self.layout.shared)
