@@ -20,6 +20,7 @@ from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.layers.store import LayerStore
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
 from runtime.templates.templates import Templates
@@ -45,9 +46,14 @@ class Runtime:
         self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, journal, endings)
-        workshop = Workshop(settings, layout, self._engine, self._store, self._user_ids)
+        self.layers = LayerStore(layout)
+        self.host = SandboxHost(
+            settings, self._store, self._engine, self._user_ids, journal, endings, self.layers
+        )
+        workshop = Workshop(settings, self._engine, self._store, self._user_ids, self.layers)
         self.templates = Templates(settings, layout, workshop, self.host.records.values)
+        self.layers.add_user(self._layers_of_sandboxes)
+        self.layers.add_user(self.templates.layers)
         self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,6 +67,7 @@ class Runtime:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         self._engine.open()
         await self.host.take_up_all()
+        await self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self._layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
@@ -94,6 +101,9 @@ class Runtime:
         await self.host.close()
         self._engine.close()
         log.info("runtime_stopped", kept=len(self.host.records))
+
+    def _layers_of_sandboxes(self) -> set[str]:
+        return {layer for record in self.host.records.values() for layer in record.layers}
 
     async def _watch_time(self) -> None:
         while True:

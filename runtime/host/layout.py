@@ -35,7 +35,10 @@ class Layout:
 
     @property
     def layers(self) -> Path:
-        """What sandboxes lie upon: a folder for each layer, never changed once it is there."""
+        """What sandboxes lie upon: a folder for each layer, never changed once it is there.
+
+        Files in it bear the owners and modes that they have inside, so nobody else comes in.
+        """
         return self.shared / "layers"
 
     @property

@@ -84,6 +84,8 @@ class SandboxRecord:
     paused_at: datetime | None = None
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
+    frozen: bool = False
+    """Stopped for a moment, to be copied; though its state is running."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""

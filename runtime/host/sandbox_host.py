@@ -5,13 +5,14 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from runtime.host import background
+from runtime.host.captures import Captures
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import (
@@ -31,6 +32,7 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.starting import bring_up
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.layers.store import LayerStore
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.host")
@@ -49,6 +51,7 @@ class SandboxHost:
         user_ids: UserIds,
         journal: Journal,
         endings: Endings,
+        layers: LayerStore,
     ) -> None:
         self.records: dict[str, SandboxRecord] = {}
         self.journal = journal
@@ -59,6 +62,8 @@ class SandboxHost:
         self._store = store
         self._engine = engine
         self._user_ids = user_ids
+        self._layers = layers
+        self._captures = Captures(store, layers)
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._making = 0
@@ -151,6 +156,20 @@ class SandboxHost:
             log.info("sandbox_resumed", sandbox=sandbox_id)
             return True
 
+    @asynccontextmanager
+    async def captured(self, sandbox_id: str) -> AsyncIterator[tuple[SandboxRecord, list[str]]]:
+        """A sandbox's record, and layers that show its files as they are now, held until the block ends.
+
+        One that runs stands still meanwhile; it is not locked any more when the block begins.
+        """
+        async with AsyncExitStack() as stack:
+            async with self._locked(sandbox_id) as record:
+                self._refuse_when_stopping()
+                sandbox = self._engine.find(sandbox_id)
+                layers = await stack.enter_async_context(self._captures.of(record, sandbox))
+                self.journal.write(sandbox_id, "sandbox captured", layers=len(layers))
+            yield record, layers
+
     def set_lifetime(self, sandbox_id: str, lifetime: int) -> None:
         """Let a sandbox end so many seconds from now."""
         self._check_lifetime(lifetime)
@@ -186,7 +205,10 @@ class SandboxHost:
                 continue
             self.records[record.id] = record
             self._user_ids.claim(record.user_id)
-            if await self._engine.take_up(record) is not None:
+            sandbox = await self._engine.take_up(record)
+            await asyncio.to_thread(self._captures.recover, record)
+            if sandbox is not None:
+                await self._captures.thaw(record, sandbox)
                 log.info("sandbox_taken_up", sandbox=record.id, state=record.state)
                 continue
             record.pid1 = None
@@ -211,23 +233,29 @@ class SandboxHost:
         limit = self._settings.sandbox_limit
         if len(self.records) + self._making >= limit:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
+        self._layers.check(request.layers)
         self._making += 1
         try:
-            record = new_record(request, self._settings, self._user_ids.take())
-            record.idempotency_key = idempotency_key
-            record.idempotency_digest = request.digest() if idempotency_key else None
-            try:
-                await asyncio.to_thread(self._store.make, record)
-                await self._begin(record)
-            except BaseException:
-                await asyncio.to_thread(self._store.remove, record.id)
-                self._user_ids.give_back(record.user_id)
-                raise
-            self.records[record.id] = record
+            with self._layers.holding(request.layers):
+                record = await self._make(request, idempotency_key)
+                self.records[record.id] = record
         finally:
             self._making -= 1
         self.journal.write(record.id, "sandbox created", template=record.template)
         log.info("sandbox_created", sandbox=record.id, template=record.template, team=record.team)
+        return record
+
+    async def _make(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
+        record = new_record(request, self._settings, self._user_ids.take())
+        record.idempotency_key = idempotency_key
+        record.idempotency_digest = request.digest() if idempotency_key else None
+        try:
+            await asyncio.to_thread(self._store.make, record)
+            await self._begin(record)
+        except BaseException:
+            await asyncio.to_thread(self._store.remove, record.id)
+            self._user_ids.give_back(record.user_id)
+            raise
         return record
 
     async def _begin(self, record: SandboxRecord) -> None:
@@ -276,6 +304,7 @@ class SandboxHost:
         self.endings.add(record, reason)
         await self._engine.stop(record)
         await asyncio.to_thread(self._store.remove, record.id)
+        await self._layers.sweep()
         self._user_ids.give_back(record.user_id)
         log.info("sandbox_ended", sandbox=record.id, reason=reason)
 

@@ -1,42 +1,56 @@
 """Sandboxes to build in: begun on layers, and in the end kept as another layer or thrown away."""
 
 import asyncio
-import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-import structlog
-
+from runtime.host.captures import Captures
 from runtime.host.engine import Engine
-from runtime.host.layout import Layout
 from runtime.host.record import Limits
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.layers.errors import LayerNotFoundError
+from runtime.layers.store import LayerStore
 from runtime.settings import RuntimeSettings
 
-log = structlog.get_logger("runtime.templates")
+BUILDING = "build"
 
 
 class Workshop:
     """Its sandboxes are nobody's: they are in no list. One that a killed runtime left ends at once."""
 
     def __init__(
-        self, settings: RuntimeSettings, layout: Layout, engine: Engine, store: Store, user_ids: UserIds
+        self,
+        settings: RuntimeSettings,
+        engine: Engine,
+        store: Store,
+        user_ids: UserIds,
+        layers: LayerStore,
     ) -> None:
         self._settings = settings
-        self._layout = layout
         self._engine = engine
         self._store = store
         self._user_ids = user_ids
+        self._layers = layers
+        self._captures = Captures(store, layers)
 
     def has(self, layers: Sequence[str]) -> bool:
         """Whether all these layers are still here."""
-        return all((self._layout.layers / layer).is_dir() for layer in layers)
+        try:
+            self._layers.check(layers)
+        except LayerNotFoundError:
+            return False
+        return True
+
+    def free_bytes(self) -> int:
+        """Room for what sandboxes write, all together."""
+        return self._store.free_bytes()
 
     async def open(self, layers: Sequence[str], limits: Limits) -> Sandbox:
         """A sandbox on these layers, topmost first; whoever opens it closes it."""
-        request = SandboxRequest(template="build", lifetime=0, layers=tuple(layers), limits=limits)
+        request = SandboxRequest(template=BUILDING, lifetime=0, layers=tuple(layers), limits=limits)
         record = new_record(request, self._settings, self._user_ids.take())
         try:
             await asyncio.to_thread(self._store.make, record)
@@ -45,22 +59,21 @@ class Workshop:
             await self._remove(record.id, record.user_id)
             raise
 
-    def free_bytes(self) -> int:
-        """Room for what sandboxes write, all together."""
-        return self._store.free_bytes()
-
-    async def keep(self, sandbox: Sandbox) -> str:
-        """End a sandbox; what it has changed becomes a layer, whose id this gives."""
+    @asynccontextmanager
+    async def kept(self, sandbox: Sandbox) -> AsyncIterator[list[str]]:
+        """End a sandbox; gives the layers that show its files, held until the block ends."""
         await self._engine.stop(sandbox.record)
-        layer = "l" + secrets.token_hex(12)
-        changes = self._store.data(sandbox.id) / "up"
-        await asyncio.to_thread(changes.rename, self._layout.layers / layer)
-        return layer
+        async with self._captures.of(sandbox.record, None) as layers:
+            yield layers
 
     async def close(self, sandbox: Sandbox) -> None:
         """End a sandbox, and remove what it has changed."""
         await self._engine.stop(sandbox.record)
         await self._remove(sandbox.id, sandbox.record.user_id)
+
+    async def sweep(self) -> None:
+        """Remove the layers that nobody needs any more."""
+        await self._layers.sweep()
 
     async def _remove(self, sandbox_id: str, user_id: int | None) -> None:
         await asyncio.to_thread(self._store.remove, sandbox_id)
