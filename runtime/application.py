@@ -107,5 +107,5 @@ async def _answer_http_error(_: Request, error: Any) -> Response:
 
 async def _answer_mistake(_: Request, error: Exception) -> Response:
     """A mistake of ours; it is logged under the request's name."""
-    log.error("request_failed", exc_info=error)
+    log.error("request_failed", error=repr(error))  # the server logs where it happened
     return refusal(500, "The runtime made a mistake; its log says more under this response's X-Request-Id.")

@@ -51,7 +51,7 @@ class Runtime:
         self.host = SandboxHost(
             settings, self._store, self._engine, self._user_ids, journal, endings, self.layers
         )
-        workshop = Workshop(settings, self.layers, self._engine, self._store, self._user_ids)
+        workshop = Workshop(settings, self._engine, self._store, self._user_ids, self.layers)
         self.templates = Templates(settings, layout, workshop, self.host.records.values)
         self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)

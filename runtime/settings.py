@@ -23,14 +23,16 @@ class RuntimeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RUNTIME_", extra="ignore")
 
     state_directory: Path = Field(
-        default_factory=default_state_directory, description="Where sandboxes and their files are kept."
+        default_factory=default_state_directory,
+        description="Where sandboxes and their files are kept: `/var/lib/commandcenter/runtime` for root, "
+        "else `~/.local/share/commandcenter/runtime`.",
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     domain: str | None = Field(
         None,
-        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where that "
-        "is not the usual one; by default localhost with the port.",
+        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where it is "
+        "not the usual one; by default localhost with the port.",
     )
     tls_certificate: Path | None = Field(
         None, description="Certificate with its chain, in PEM: from here on TLS. Read anew at SIGHUP."

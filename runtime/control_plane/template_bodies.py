@@ -15,6 +15,7 @@ MEMORY_MOST = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEBIBY
 """In mebibytes: what the machine has."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Tag = Annotated[str, StringConstraints(max_length=300)]
 Argument = Annotated[str, StringConstraints(max_length=1 << 18)]
 
 
@@ -27,7 +28,7 @@ class NewBuild(_Body):
 
     name: Name | None = None
     alias: Name | None = None
-    tags: list[Name] = []
+    tags: list[Tag] = Field([], max_length=100)
     cpuCount: int | None = Field(None, ge=1, le=PROCESSORS_LIMIT)  # noqa: N815
     memoryMB: int | None = Field(None, ge=MEMORY_LEAST, le=MEMORY_MOST)  # noqa: N815
 
@@ -70,14 +71,14 @@ class TagsToAssign(_Body):
     """Tags for the build that a `name:tag` means."""
 
     target: Name
-    tags: list[Name]
+    tags: list[Tag] = Field(max_length=100)
 
 
 class TagsToRemove(_Body):
     """Tags of a template."""
 
     name: Name
-    tags: list[Name]
+    tags: list[Tag] = Field(max_length=100)
 
 
 class TemplateUpdate(_Body):

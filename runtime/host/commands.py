@@ -1,4 +1,4 @@
-"""Commands in a sandbox that is built or started: bounded in time, their output given line by line."""
+"""Commands in a sandbox that is built or started, their output given line by line."""
 
 import asyncio
 import time
@@ -23,14 +23,14 @@ OnLine = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: a program with arguments, in a context, for so many seconds at most, or without end."""
+    """What to run: a program with arguments, in a context, and for how many seconds at most."""
 
     arguments: tuple[str, ...]
     context: Context
-    seconds: float | None
+    seconds: float | None = None
 
     @classmethod
-    def shell(cls, script: str, context: Context, seconds: float | None, *arguments: str) -> "Command":
+    def shell(cls, script: str, context: Context, *arguments: str, seconds: float | None = None) -> "Command":
         """A script as E2B's builder runs it: by a login shell."""
         return cls(("/bin/bash", "-l", "-c", script, "bash", *arguments), context, seconds)
 
@@ -41,7 +41,6 @@ class Outcome:
 
     ending: Ending
     tail: str
-    timed_out: bool
 
     @property
     def succeeded(self) -> bool:
@@ -50,8 +49,7 @@ class Outcome:
 
     def explain(self) -> str:
         """In words: how it ended, and what it said."""
-        how = "it took too long" if self.timed_out else self.ending.status
-        return f"{how}\n{self.tail}" if self.tail else how
+        return f"{self.ending.status}\n{self.tail}" if self.tail else self.ending.status
 
 
 async def run(
@@ -85,6 +83,7 @@ async def start(
             arguments=tuple(arguments),
             environment=command.context.environment,
             directory=command.context.directory,
+            user=command.context.user,
             stdin=stdin,
             keeps_output=keeps_output,
             deadline=None if command.seconds is None else time.time() + command.seconds,
@@ -113,8 +112,7 @@ async def _follow(process: Process, attachment: Attachment, on_line: OnLine) -> 
             await asyncio.sleep(0)  # a command that never stops writing leaves others their turn
         elif process.ending is not None:
             lines.finish()
-            overdue = process.deadline is not None and time.time() >= process.deadline
-            return Outcome(process.ending, "\n".join(lines.tail), timed_out=overdue and process.killed)
+            return Outcome(process.ending, "\n".join(lines.tail))
         else:
             await attachment.wait()
 

@@ -21,7 +21,7 @@ from runtime.host.supervisor_connection import SupervisorConnection
 
 ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
-HEALTH_SECONDS = 5
+HEALTH_SECONDS = 2
 ENDED_KEPT = 256
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from runtime.host.accounts import UnknownUserError
 from runtime.host.commands import Command, OnLine, follow, run, start
 from runtime.host.errors import HostError, SupervisorError
 from runtime.host.process import Process
@@ -43,10 +44,10 @@ async def bring_up(sandbox: Sandbox, wanted: Start, on_line: OnLine, seconds: fl
 
 
 async def _start(sandbox: Sandbox, wanted: Start) -> Process:
-    command = Command.shell(wanted.command, wanted.context, seconds=None)
+    command = Command.shell(wanted.command, wanted.context)
     try:
         return await start(sandbox, command, keeps_output=False)
-    except SupervisorError as error:
+    except (SupervisorError, UnknownUserError) as error:
         raise NotReadyError(f"start command failed: {error}: {wanted.command}") from error
 
 
@@ -63,7 +64,7 @@ async def _until_ready(sandbox: Sandbox, wanted: Start, ready: str, on_line: OnL
     while ready:
         left = deadline - time.monotonic()
         if left > 0:
-            outcome = await run(sandbox, Command.shell(ready, wanted.context, left), on_line)
+            outcome = await run(sandbox, Command.shell(ready, wanted.context, seconds=left), on_line)
             if outcome.succeeded:
                 return
         if deadline - time.monotonic() <= interval:

@@ -108,22 +108,21 @@ class Builder:
             job.log.write(f"CACHED {title}", step=number)
             return cached
         job.log.write(title, step=number)
-        result = await self._run(job, step, number, before)
-        self._cache.keep(known, result)
-        return result
+        return await self._run(job, step, number, known, before)
 
-    async def _run(self, job: Job, step: Step, number: str, before: Result) -> Result:
+    async def _run(self, job: Job, step: Step, number: str, known: str, before: Result) -> Result:
         try:
             async with self._sandbox(job, before) as sandbox:
                 on_line = _writer(job, number, f"builder {number}/{len(job.definition.steps)}")
                 context = await self._steps.run(sandbox, step, before.context, job.team, on_line)
                 async with self._workshop.kept(sandbox) as layers:
-                    job.layers = layers
+                    result = Result(tuple(layers), context)
+                    self._cache.keep(known, result)
+                    return result
         except StepFailedError as error:
             raise BuildFailedError(number, str(error)) from error
         except SandboxGoneError as error:
             raise BuildFailedError(number, f"{step}: the sandbox ended: {error}") from error
-        return Result(tuple(layers), context)
 
     async def _try_start(self, job: Job, result: Result, start: Start) -> None:
         """See that the template starts; what that changes is not kept, as every sandbox starts anew."""

@@ -65,7 +65,7 @@ fi
 """
 
 
-def copy_command(step: Step, context: Context, archive: Path, seconds: float) -> Command:
+def copy_command(step: Step, context: Context, archive: Path) -> Command:
     """What puts an archive's files in their place; the archive is its input."""
     source, target, owner, mode = (*step.arguments, "", "")[:4]
     owner = owner or context.user
@@ -73,7 +73,6 @@ def copy_command(step: Step, context: Context, archive: Path, seconds: float) ->
     return Command.shell(
         COPY_SCRIPT,
         Context(user="root", directory="/", environment=environment),
-        seconds,
         "--gzip" if is_packed(archive) else "",
         _source_folder(source),
         target + "/" if target in (".", "..") else target,

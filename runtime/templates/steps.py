@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from runtime.host.accounts import DEFAULT
+from runtime.host.accounts import DEFAULT, KNOWN, UnknownUserError
 from runtime.host.bubblewrap import PROGRAM_PATH
 from runtime.host.commands import Command, OnLine, Outcome, run
 from runtime.host.errors import SupervisorError
@@ -13,8 +13,6 @@ from runtime.templates.definition import Step, in_directory, with_user, with_var
 from runtime.templates.uploads import Uploads
 
 AS_ROOT = Context(user="root", directory="/")
-OWN_USERS = ("root", "user")
-VARIABLES = {"PATH": PROGRAM_PATH, **DEFAULT.variables()}
 
 WORKDIR_SCRIPT = f"""
 set -eu
@@ -36,19 +34,19 @@ class StepFailedError(Exception):
 def done_without_sandbox(step: Step, context: Context) -> Context | None:
     """The context after a step that changes nothing else; None for those that have to be run."""
     if step.kind == "ENV":
-        return with_variables(context, step.arguments, VARIABLES)
+        variables = {"PATH": PROGRAM_PATH, **KNOWN.get(context.user, DEFAULT).variables()}
+        return with_variables(context, step.arguments, variables)
     if step.kind == "USER":
         after = with_user(context, step.arguments[0])
-        return after if after.user in OWN_USERS else None
+        return after if after.user in KNOWN else None
     return None
 
 
 class Steps:
-    """Runs steps in sandboxes, each for a bounded time, in seconds."""
+    """Runs steps in sandboxes; how long one may take, whoever runs it decides."""
 
-    def __init__(self, uploads: Uploads, seconds: float) -> None:
+    def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._seconds = seconds
 
     async def run(
         self, sandbox: Sandbox, step: Step, context: Context, team: str, on_line: OnLine
@@ -64,7 +62,7 @@ class Steps:
 
     async def _run(self, sandbox: Sandbox, step: Step, context: Context, on_line: OnLine) -> Context:
         script, user = (*step.arguments, "")[:2]
-        command = Command.shell(script, with_user(context, user or context.user), self._seconds)
+        command = Command.shell(script, with_user(context, user or context.user))
         await _finish(sandbox, command, on_line, f"failed to run command '{script}'")
         return context
 
@@ -76,11 +74,11 @@ class Steps:
                 f"the files of '{step}' are not here: upload them (GET /templates/ID/files/HASH says where)"
             )
         archive = self._uploads.path(team, step.files_hash)
-        command = copy_command(step, context, archive, self._seconds)
+        command = copy_command(step, context, archive)
         what = f"failed to copy '{step.arguments[0]}' to '{step.arguments[1]}'"
         try:
             outcome = await run(sandbox, command, on_line, read_archive(archive))
-        except (SupervisorError, OSError) as error:
+        except (SupervisorError, UnknownUserError, OSError) as error:
             raise StepFailedError(f"{what}: {error}") from error
         _check(outcome, what)
         return context
@@ -89,13 +87,13 @@ class Steps:
         self, sandbox: Sandbox, step: Step, context: Context, on_line: OnLine
     ) -> Context:
         directory = in_directory(context, step.arguments[0])
-        command = Command.shell(WORKDIR_SCRIPT, AS_ROOT, self._seconds, directory, f"{context.user}:")
+        command = Command.shell(WORKDIR_SCRIPT, AS_ROOT, directory, f"{context.user}:")
         await _finish(sandbox, command, on_line, f"failed to make the working directory '{directory}'")
         return replace(context, directory=directory)
 
     async def _make_user(self, sandbox: Sandbox, step: Step, context: Context, on_line: OnLine) -> Context:
         after = with_user(context, step.arguments[0])
-        command = Command.shell(USER_SCRIPT, AS_ROOT, self._seconds, after.user)
+        command = Command.shell(USER_SCRIPT, AS_ROOT, after.user)
         await _finish(sandbox, command, on_line, f"failed to make the user '{after.user}'")
         return after
 
@@ -103,7 +101,7 @@ class Steps:
 async def _finish(sandbox: Sandbox, command: Command, on_line: OnLine, what: str) -> None:
     try:
         outcome = await run(sandbox, command, on_line)
-    except SupervisorError as error:
+    except (SupervisorError, UnknownUserError) as error:
         raise StepFailedError(f"{what}: {error}") from error
     _check(outcome, what)
 

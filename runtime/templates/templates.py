@@ -39,8 +39,7 @@ class Templates:
         self.uploads = Uploads(layout.uploads, settings.upload_limit)
         self._workshop = workshop
         self._cache = StepCache(layout.cached_steps)
-        steps = Steps(self.uploads, settings.build_timeout)
-        builder = Builder(self.catalogue, workshop, self._cache, steps, settings.build_timeout)
+        builder = Builder(self.catalogue, workshop, self._cache, Steps(self.uploads), settings.build_timeout)
         self.builds = Builds(
             self.catalogue, store, builder, limit=settings.build_limit, seconds=settings.build_timeout
         )

@@ -251,7 +251,7 @@ async def test_a_terminal_has_a_size_a_prompt_and_job_control(sandbox: AsyncSand
     await sandbox.pty.resize(handle.pid, PtySize(rows=20, cols=99))
     await sandbox.pty.send_stdin(handle.pid, b"stty size\n")
     await screen.wait_for(b"20 99")
-    await sandbox.pty.send_stdin(handle.pid, b"echo be''gun; sleep 60\n")
+    await sandbox.pty.send_stdin(handle.pid, b"sh -c 'echo be\"\"gun; exec sleep 60'\n")
     await screen.wait_for(b"begun")
     await sandbox.pty.send_stdin(handle.pid, b"\x03")
     await sandbox.pty.send_stdin(handle.pid, b"echo code $?\n")
