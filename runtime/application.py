@@ -22,6 +22,8 @@ from runtime.control_plane.teams import RequireKey
 from runtime.control_plane.template_tags import TagEndpoints
 from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
 from runtime.control_plane.templates import TemplateEndpoints
+from runtime.control_plane.volume_content import VolumeContentEndpoints
+from runtime.control_plane.volumes import VolumeEndpoints
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -59,7 +61,7 @@ class Application:
         )
         self._template_uploads = TemplateUploads(runtime.templates.uploads)
         endpoints = SandboxEndpoints(
-            runtime.host, runtime.templates, runtime.metrics, runtime.settings, domain
+            runtime.host, runtime.templates, runtime.volumes, runtime.metrics, runtime.settings, domain
         )
         self._control_plane = Starlette(
             routes=[
@@ -68,6 +70,8 @@ class Application:
                 *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
                 *SnapshotEndpoints(runtime.host, runtime.snapshots, runtime.settings, domain).routes(),
+                *VolumeEndpoints(runtime.volumes).routes(),
+                *VolumeContentEndpoints(runtime.volumes).routes(),
                 *TagEndpoints(runtime.templates.catalogue).routes(),
                 *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),

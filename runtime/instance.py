@@ -26,6 +26,7 @@ from runtime.settings import RuntimeSettings
 from runtime.templates.snapshots import Snapshots
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
+from runtime.volumes.store import VolumeStore
 
 log = structlog.get_logger("runtime")
 
@@ -56,6 +57,7 @@ class Runtime:
         self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
+        self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
         self.secrets = Secrets(layout.secrets_file)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,6 +106,9 @@ class Runtime:
         await self.host.close()
         self._engine.close()
         log.info("runtime_stopped", kept=len(self.host.records))
+
+    def _volumes_of_sandboxes(self) -> set[str]:
+        return {mount.volume_id for record in self.host.records.values() for mount in record.volumes}
 
     def _layers_of_sandboxes(self) -> set[str]:
         return {layer for record in self.host.records.values() for layer in record.layers}

@@ -63,6 +63,7 @@ class RuntimeSettings(BaseSettings):
     sandbox_memory: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory of a sandbox.")
     sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
     sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
+    volume_limit: int = Field(1000, ge=0, description="How many volumes may exist at once.")
     default_timeout: int = Field(300, ge=0, description="Life of a sandbox that asks for none.")
     longest_timeout: int = Field(
         24 * 3600, ge=1, description="The longest life that can be asked for at once."

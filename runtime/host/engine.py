@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from runtime.host.bubblewrap import Launch
+from runtime.host.bubblewrap import ExtraMount, Launch
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher
@@ -126,6 +126,10 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+            extra_mounts=[
+                ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
+                for mount in record.volumes
+            ],
         )
         return await launch(
             self._launcher,

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from runtime.host.network import check_network
-from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, VolumeMount, new_sandbox_id
 from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
 
@@ -31,6 +31,7 @@ class SandboxRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
     user: str = "user"
     directory: str | None = None
     alias: str = ""
@@ -62,6 +63,7 @@ def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> Sandbo
         metadata=dict(record.metadata),
         environment=dict(record.environment),
         layers=tuple(layers),
+        volumes=tuple(record.volumes),
         user=record.user,
         directory=record.directory,
         start=record.start,
@@ -98,6 +100,7 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         metadata=request.metadata,
         environment=request.environment,
         layers=list(request.layers),
+        volumes=list(request.volumes),
         user=request.user,
         directory=request.directory,
         start=request.start,
