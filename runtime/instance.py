@@ -23,6 +23,7 @@ from runtime.host.user_ids import UserIds
 from runtime.layers.store import LayerStore
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.builder import BASE_IMAGES
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
 
@@ -84,6 +85,7 @@ class Runtime:
                 "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
                 "network": ["none"],
                 "pause": ["full", "filesystem"],
+                "templates": {"images": list(BASE_IMAGES), "start_command": "in every new sandbox"},
                 "memory_snapshots": False,
                 "survives_restart_of_the_runtime": True,
                 "survives_reboot": "files only",

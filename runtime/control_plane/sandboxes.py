@@ -97,7 +97,7 @@ class SandboxEndpoints:
                 "autoResume: a sandbox that is paused without its memory can't be resumed by traffic; "
                 "leave autoPauseMemory out, or resume it by connecting"
             )
-        found = self._templates.resolve(team_of(request), body.templateID)
+        found = self._templates.catalogue.resolve(team_of(request), body.templateID)
         wanted = SandboxRequest(
             template=found.template_id,
             alias=found.alias,
@@ -117,6 +117,7 @@ class SandboxEndpoints:
             environment=found.context.environment | body.envVars,
         )
         record = await self._host.create(wanted, key)
+        self._templates.catalogue.count_spawn(record.template)
         return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)
 
     async def list_sandboxes(self, request: Request) -> Response:

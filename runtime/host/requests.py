@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,8 +37,9 @@ class SandboxRequest:
     """None is what the settings say."""
 
     def digest(self) -> str:
-        """A fingerprint: the same for the same wishes."""
-        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
+        wishes = replace(self, layers=(), limits=None, start=None)
+        return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def check(self) -> None:
         """Refuse a network that can't be given."""

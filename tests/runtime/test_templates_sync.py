@@ -6,7 +6,7 @@ from e2b import E2B, wait_for_file
 
 
 def test_a_template_is_built_tagged_and_used(e2b: E2B, tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("print('app')\n")
+    (tmp_path / "app.py").write_text("print('in turn')\n")
     told: list[str] = []
     template = (
         e2b.Template(file_context_path=str(tmp_path))
@@ -26,7 +26,7 @@ def test_a_template_is_built_tagged_and_used(e2b: E2B, tmp_path: Path) -> None:
     assert {tag.tag for tag in e2b.Template.get_tags("made-in-turn")} == {"v1", "stable", "default"}
     e2b.Template.remove_tags("made-in-turn", ["stable"])
     with e2b.Sandbox.create("made-in-turn", timeout=60) as sandbox:
-        assert sandbox.commands.run("cat said; ls ~").stdout == "app\nup\n"
+        assert sandbox.commands.run("cat said; ls ~").stdout == "in turn\nup\n"
         sandbox.kill()
 
 
