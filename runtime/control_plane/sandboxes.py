@@ -26,7 +26,6 @@ from runtime.control_plane.paths import sandbox_id
 from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
 from runtime.host.metrics import Metrics
-from runtime.host.network import check_network
 from runtime.host.record import SandboxRecord
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
@@ -188,11 +187,10 @@ class SandboxEndpoints:
         return JSONResponse(created(record, self._domain), status)
 
     async def set_network(self, request: Request) -> Response:
-        """Another network configuration; only one without network can be given."""
+        """Replace what it may reach; what is left out is cleared."""
         body = await read_body(request, NetworkUpdate)
-        network = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
-        check_network(body.allow_internet_access, network)
-        self._host.set_network(self._find(request).id, network)
+        egress = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
+        self._host.set_network(self._find(request).id, body.allow_internet_access, egress)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _find(self, request: Request) -> SandboxRecord:

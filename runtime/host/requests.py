@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from runtime.host.network import check_network
 from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
 from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
@@ -40,10 +39,6 @@ class SandboxRequest:
         """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
         wishes = replace(self, layers=(), limits=None, start=None)
         return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-    def check(self) -> None:
-        """Refuse a network that can't be given."""
-        check_network(self.allow_internet_access, self.network)
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
