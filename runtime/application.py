@@ -17,6 +17,7 @@ from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
 from runtime.control_plane.secrets import SecretEndpoints
+from runtime.control_plane.snapshots import SnapshotEndpoints
 from runtime.control_plane.teams import RequireKey
 from runtime.control_plane.template_tags import TagEndpoints
 from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
@@ -67,6 +68,7 @@ class Application:
                 *MetricEndpoints(runtime.host, runtime.metrics).routes(),
                 *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *SnapshotEndpoints(runtime.host, runtime.snapshots, runtime.settings, domain).routes(),
                 *TagEndpoints(runtime.templates.catalogue).routes(),
                 *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),

@@ -25,6 +25,7 @@ from runtime.network.offer import NetworkOffer
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
 from runtime.templates.builder import BASE_IMAGES
+from runtime.templates.snapshots import Snapshots
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
 
@@ -62,6 +63,7 @@ class Runtime:
         )
         workshop = Workshop(settings, self._engine, self._store, self._user_ids, self.layers)
         self.templates = Templates(settings, layout, workshop, self.host.records.values)
+        self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
         self.secrets = Secrets(layout.secrets_file)
@@ -100,6 +102,7 @@ class Runtime:
                 "pause": ["full", "filesystem"],
                 "templates": {"images": list(BASE_IMAGES), "start_command": "in every new sandbox"},
                 "memory_snapshots": False,
+                "forks": "files only",
                 "survives_restart_of_the_runtime": True,
                 "survives_reboot": "files only",
             }

@@ -68,6 +68,19 @@ class Pausing(_Body):
     requireHealthyGuest: bool = False  # noqa: N815
 
 
+class Snapshotting(_Body):
+    """A snapshot to be made. Of memory there is none, whatever is asked."""
+
+    name: str | None = Field(None, max_length=512)
+
+
+class Forking(_Body):
+    """Sandboxes to be made of one; the timeout is in seconds."""
+
+    timeout: Seconds = 15
+    count: int = 1
+
+
 class Timeout(_Body):
     """A new end, in seconds from now."""
 
@@ -96,6 +109,13 @@ class Paging(_Body):
 
     nextToken: str | None = None  # noqa: N815
     limit: int = Field(100, ge=1, le=100)
+
+
+class SnapshotListing(Paging):
+    """Which snapshots to list."""
+
+    sandboxID: str | None = Field(None, max_length=256)  # noqa: N815
+    name: str | None = Field(None, max_length=512)
 
 
 class Listing(Paging):

@@ -19,6 +19,7 @@ from runtime.host.errors import (
     TemplateNotFoundError,
 )
 from runtime.host.starting import NotReadyError
+from runtime.layers.errors import CaptureTooSlowError, DiskFullError
 from runtime.secrets import SecretExistsError, SecretLimitError, SecretNotFoundError
 from runtime.templates.errors import (
     BuildLimitError,
@@ -49,8 +50,15 @@ STATUS_BY_ERROR: dict[type[HostError], int] = {
     BuildLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     UploadRefusedError: HTTPStatus.BAD_REQUEST,
     NotReadyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    DiskFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    CaptureTooSlowError: HTTPStatus.SERVICE_UNAVAILABLE,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+
+def status_of(error: Exception) -> int:
+    """The status that tells a client of an error."""
+    return next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
 
 
 def refusal(status: int, message: str, code: str | None = None) -> Response:
@@ -62,5 +70,4 @@ def refusal(status: int, message: str, code: str | None = None) -> Response:
 
 async def answer_host_error(_: Request, error: Exception) -> Response:
     """Starlette's handler for the host's errors."""
-    status = next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
-    return refusal(status, str(error), error.code if isinstance(error, HostError) else None)
+    return refusal(status_of(error), str(error), error.code if isinstance(error, HostError) else None)

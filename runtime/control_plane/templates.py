@@ -153,7 +153,8 @@ class TemplateEndpoints:
         return self._templates.catalogue.find(team_of(request), name)
 
     def _own(self, request: Request) -> list[Template]:
-        return self._templates.catalogue.of_team(team_of(request))
+        own = self._templates.catalogue.of_team(team_of(request))
+        return [each for each in own if not each.is_snapshot]
 
     def _build(self, request: Request) -> tuple[Template, Build]:
         found = request.path_params

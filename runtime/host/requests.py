@@ -1,7 +1,9 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
+import copy
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +41,28 @@ class SandboxRequest:
         """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
         wishes = replace(self, layers=(), limits=None, start=None)
         return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> SandboxRequest:
+    """What asks for a sandbox like another, on other layers."""
+    return SandboxRequest(
+        template=record.template,
+        alias=record.alias,
+        lifetime=lifetime,
+        team=record.team,
+        auto_pause=record.auto_pause,
+        auto_pause_memory=record.auto_pause_memory,
+        auto_resume=record.auto_resume,
+        allow_internet_access=record.allow_internet_access,
+        network=copy.deepcopy(record.network),
+        metadata=dict(record.metadata),
+        environment=dict(record.environment),
+        layers=tuple(layers),
+        user=record.user,
+        directory=record.directory,
+        start=record.start,
+        limits=record.limits,
+    )
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:

@@ -134,7 +134,7 @@ class SandboxHost:
 
         Gives whether it was paused. Without memory its processes are not taken up again.
         """
-        self._check_lifetime(lifetime)
+        self.check_lifetime(lifetime)
         async with self._locked(sandbox_id) as record:
             end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
             if record.state == "running":
@@ -176,7 +176,7 @@ class SandboxHost:
 
     def set_lifetime(self, sandbox_id: str, lifetime: int) -> None:
         """Let a sandbox end so many seconds from now."""
-        self._check_lifetime(lifetime)
+        self.check_lifetime(lifetime)
         record = self.find(sandbox_id)
         record.end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
         self._store.save(record)
@@ -195,6 +195,12 @@ class SandboxHost:
         if sandbox is not None and sandbox.egress is not None:
             sandbox.egress.policy = policy
         self.journal.write(sandbox_id, "network set")
+
+    def check_lifetime(self, lifetime: int) -> None:
+        """Refuse a life that is longer than may be asked for."""
+        longest = self._settings.longest_timeout
+        if lifetime > longest:
+            raise InvalidSandboxRequestError(f"Timeout cannot be greater than {longest / 3600:g} hours")
 
     async def expire_due(self) -> None:
         """End or pause every sandbox whose time is over."""
@@ -240,7 +246,7 @@ class SandboxHost:
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
         self._network.policy(request.allow_internet_access, request.network)
-        self._check_lifetime(request.lifetime)
+        self.check_lifetime(request.lifetime)
         limit = self._settings.sandbox_limit
         if len(self.records) + self._making >= limit:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
@@ -352,11 +358,6 @@ class SandboxHost:
     async def _end_lost(self, sandbox_id: str, reason: EndReason) -> None:
         if sandbox_id in self.records:
             await self.kill(sandbox_id, reason)
-
-    def _check_lifetime(self, lifetime: int) -> None:
-        longest = self._settings.longest_timeout
-        if lifetime > longest:
-            raise InvalidSandboxRequestError(f"Timeout cannot be greater than {longest / 3600:g} hours")
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:

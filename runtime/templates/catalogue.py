@@ -128,6 +128,31 @@ class Catalogue:
         self.save(template)
         return template, build, names
 
+    def check_snapshot_name(self, team: str, text: str) -> TemplateName:
+        """The name that a team's snapshot is to have; raises `InvalidTemplateError`."""
+        name = parse_name(text)
+        if name.team not in (None, team):
+            raise InvalidTemplateError(f"namespace '{name.team}' must match your team '{team}'")
+        if name.alias == BASE:
+            raise TemplateTakenError(f"Alias '{BASE}' is already used; choose another name")
+        return name
+
+    def add_snapshot(self, team: str, name: TemplateName | None, build: Build) -> Template:
+        """Keep what was captured from a sandbox: under a name that may be there already, or none."""
+        template = None
+        if name is not None:
+            own = (each for each in self.of_team(team) if name.alias in (each.id, each.alias))
+            template = next(own, None)
+        if template is None:
+            template = _new_template(team, name.alias if name is not None else "")
+            template.alias = template.alias or template.id
+        template.builds.append(build)
+        template.assign(build.id, [name.effective_tag if name is not None else DEFAULT_TAG])
+        self._forget_old_builds(template)
+        self._templates[template.id] = template
+        self.save(template)
+        return template
+
     def build(self, team: str, template_id: str, build_id: str) -> tuple[Template, Build]:
         """A build by its ids; raises `BuildNotFoundError`."""
         template = self.find_own(team, template_id)
@@ -198,7 +223,8 @@ class Catalogue:
 
     def names(self, team: str) -> str:
         """What a team can make sandboxes from, for messages."""
-        aliases = [each.alias for each in self._templates.values() if each.team == team or each.public]
+        usable = (each for each in self._templates.values() if each.team == team or each.public)
+        aliases = [each.alias for each in usable if each.alias != each.id]
         return ", ".join([BASE, *sorted(set(aliases))])
 
     def _own_or_new(self, team: str, alias: str) -> Template:

@@ -43,6 +43,8 @@ class Build:
     context: Context = field(default_factory=Context)
     start: Start | None = None
     reason: Reason | None = None
+    sandbox: str | None = None
+    """The sandbox that it was captured from, where it is a snapshot."""
 
     @classmethod
     def new(cls, processors: float, memory: int) -> "Build":
@@ -108,6 +110,11 @@ class Template:
     spawned_at: datetime | None = None
     asked: int = 0
     """How many builds were ever asked for; old ones are forgotten."""
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether nobody ever built it: all that it has was captured from sandboxes."""
+        return all(build.sandbox is not None for build in self.builds)
 
     def build(self, build_id: str) -> Build | None:
         """A build by its id."""
