@@ -34,7 +34,7 @@ class BareSandbox:
         launcher = Launcher()
         launcher.open()
         nothing = os.open(os.devnull, os.O_RDWR)
-        places = TreePlaces.of(self._layout, own_ids=runs_as_root())
+        places = TreePlaces.of(self._layout, own_ids=runs_as_root(), own_programs=runs_as_root())
         try:
             started = time.perf_counter()
             pid = await launcher.start(
@@ -44,8 +44,8 @@ class BareSandbox:
                 staging=str(self._layout.staging),
                 trees=list(places.mounted),
             )
-            if not await launcher.ended(pid, _SECONDS):
-                raise TimeoutError("bubblewrap did not end")
+            if await launcher.ended(pid, _SECONDS) != 0:
+                raise RuntimeError("bubblewrap did not run `true`")
             return time.perf_counter() - started
         finally:
             os.close(nothing)

@@ -33,6 +33,7 @@ from runtime.data_plane.health import health_service
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
 from runtime.data_plane.routing import DataPlane, target_of
+from runtime.door.request_ids import RequestIds
 from runtime.door.slow_readers import BreakOffUnread
 from runtime.host.errors import HostError
 from runtime.instance import Runtime
@@ -48,7 +49,7 @@ class Application:
         health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
-        self._data_plane = DataPlane(
+        self.data_plane = DataPlane(
             runtime.host,
             {
                 PROCESS_PREFIX: ProcessService(),
@@ -85,11 +86,15 @@ class Application:
             },
         )
         self._control_plane.state.request_seconds = runtime.settings.request_timeout
+        self._named = RequestIds(self._route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        await self._named(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if target_of(scope) is not None:
-            await self._data_plane(scope, receive, send)
+            await self.data_plane(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
             # A signed link names no sandbox; its signature tells which one it is.
             await self._files(scope, receive, send)

@@ -21,8 +21,10 @@ from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.layers.store import LayerStore
+from runtime.network.offer import NetworkOffer
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.builder import BASE_IMAGES
 from runtime.templates.snapshots import Snapshots
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
@@ -45,12 +47,20 @@ class Runtime:
         self._store = Store(layout)
         self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
         self.layers = LayerStore(layout)
         self.host = SandboxHost(
-            settings, self._store, self._engine, self._user_ids, journal, endings, self.layers
+            settings,
+            self._store,
+            self._engine,
+            self._user_ids,
+            journal,
+            endings,
+            self._network,
+            self.layers,
         )
         workshop = Workshop(settings, self._engine, self._store, self._user_ids, self.layers)
         self.templates = Templates(settings, layout, workshop, self.host.records.values)
@@ -69,7 +79,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
-        self._engine.open()
+        await self._engine.open()
         await self.host.take_up_all()
         await self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
@@ -85,9 +95,14 @@ class Runtime:
                     "own_user_for_each_sandbox": os.geteuid() == 0,
                     "walls": walls,
                 },
+                "users": {
+                    "own_ids_for_each_user": os.geteuid() == 0,
+                    "programs_writable_by_root": self._engine.programs_are_writable,
+                },
                 "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
-                "network": ["none"],
+                "network": self._network.capabilities(),
                 "pause": ["full", "filesystem"],
+                "templates": {"images": list(BASE_IMAGES), "start_command": "in every new sandbox"},
                 "memory_snapshots": False,
                 "forks": "files only",
                 "survives_restart_of_the_runtime": True,

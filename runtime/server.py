@@ -14,9 +14,9 @@ import uvloop
 from runtime.application import Application
 from runtime.clients import client_variables, exports
 from runtime.data_plane.connect_protocol import StreamAbortedError
+from runtime.data_plane.upgrades import UpgradedConnection
 from runtime.door.listening import Certificate, certificate_of, listen
 from runtime.door.protocol import bounded_protocol
-from runtime.door.request_ids import RequestIds
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
@@ -71,9 +71,9 @@ async def _serve(settings: RuntimeSettings) -> None:
         domain=settings.domain or f"localhost:{port}",
     )
     config = uvicorn.Config(
-        RequestIds(application),
+        application,
         http=bounded_protocol(settings.request_timeout),
-        ws="none",
+        ws=UpgradedConnection,
         lifespan="off",
         log_level="warning",
         access_log=False,

@@ -88,6 +88,16 @@ class RuntimeSettings(BaseSettings):
         description="First host id given to sandboxes (as root); each gets 65,536, users and groups alike.",
     )
     user_id_count: int = Field(10_000, ge=1, description="How many host user ids there are for sandboxes.")
+    network: Literal["off", "none", "proxy"] = Field(
+        "proxy",
+        description="What a sandbox may reach that asks for nothing: the public internet through the "
+        "runtime's proxy, or `none`. With `off` none may reach anything, and asking for it is refused.",
+    )
+    network_private_allowed: str = Field(
+        "",
+        description="Addresses that sandboxes may reach though they are private or this machine's own: up "
+        "to 32 of `10.1.2.0/24`, `10.1.2.3:443`, `[fd00::]/8:443`, with commas between.",
+    )
     supervisor_lease: int = Field(
         900,
         ge=1,

@@ -133,10 +133,14 @@ class Refresh(_Body):
 
 
 class NetworkUpdate(_Body):
-    """Another network configuration."""
+    """What a sandbox may reach from now on."""
 
-    model_config = ConfigDict(extra="allow")
     allow_internet_access: bool | None = None
+    allowOut: Any = None  # noqa: N815
+    denyOut: Any = None  # noqa: N815
+    rules: Any = None
+    dnsServers: Any = None  # noqa: N815
+    egressProxy: Any = None  # noqa: N815
 
 
 class Paging(_Body):

@@ -26,7 +26,6 @@ from runtime.control_plane.paths import sandbox_id
 from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
 from runtime.host.metrics import Metrics
-from runtime.host.network import check_network
 from runtime.host.record import SandboxRecord, VolumeMount
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
@@ -101,7 +100,7 @@ class SandboxEndpoints:
                 "autoResume: a sandbox that is paused without its memory can't be resumed by traffic; "
                 "leave autoPauseMemory out, or resume it by connecting"
             )
-        found = self._templates.resolve(team_of(request), body.templateID)
+        found = self._templates.catalogue.resolve(team_of(request), body.templateID)
         wanted = SandboxRequest(
             template=found.template_id,
             alias=found.alias,
@@ -122,6 +121,7 @@ class SandboxEndpoints:
             environment=found.context.environment | body.envVars,
         )
         record = await self._host.create(wanted, key)
+        self._templates.catalogue.count_spawn(record.template)
         return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)
 
     async def list_sandboxes(self, request: Request) -> Response:
@@ -192,11 +192,10 @@ class SandboxEndpoints:
         return JSONResponse(created(record, self._domain), status)
 
     async def set_network(self, request: Request) -> Response:
-        """Another network configuration; only one without network can be given."""
+        """Replace what it may reach; what is left out is cleared."""
         body = await read_body(request, NetworkUpdate)
-        network = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
-        check_network(body.allow_internet_access, network)
-        self._host.set_network(self._find(request).id, network)
+        egress = body.model_dump(exclude_unset=True, exclude={"allow_internet_access"})
+        self._host.set_network(self._find(request).id, body.allow_internet_access, egress)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _find(self, request: Request) -> SandboxRecord:

@@ -33,6 +33,10 @@ class TemplateUploads:
             response = await answer_host_error(request, error)
         except ClientDisconnect:
             return
+        except OSError as error:
+            response = refusal(
+                HTTPStatus.INSUFFICIENT_STORAGE, f"The upload could not be kept: {error.strerror}."
+            )
         await response(scope, receive, send)
 
     async def _put(self, request: Request) -> Response:

@@ -1,7 +1,6 @@
 """Requests for a server inside a sandbox: passed on over a connection that is dialled from inside."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -9,38 +8,44 @@ import httpcore
 from starlette.types import Receive, Scope, Send
 
 from runtime.data_plane.connect_protocol import StreamAbortedError
+from runtime.data_plane.inside_requests import dial_streams, inside_headers, without_hops
 from runtime.host.sandbox import Sandbox
+from runtime.network.relay import Streams
 
-READ_AT_ONCE = 1 << 16
 IDLE_SECONDS = 600
-HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"}
+"""Silence of the server inside."""
+CLIENT_SECONDS = 120
+"""Silence of a client that is to send its body or to take the answer."""
+
+
+class NoAnswerError(Exception):
+    """The server inside broke off, or spoke no HTTP, before it had begun to answer."""
 
 
 class _Stream(httpcore.AsyncNetworkStream):
     """A dialled connection, as httpcore reads and writes it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         async with asyncio.timeout(timeout):
-            return await self._reader.read(max_bytes)
+            return await self._streams.reader.read(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        self._writer.write(buffer)
+        self._streams.writer.write(buffer)
         async with asyncio.timeout(timeout):
-            await self._writer.drain()
+            await self._streams.writer.drain()
 
     async def aclose(self) -> None:
-        self._writer.close()
+        self._streams.writer.close()
 
 
 class _Dialled(httpcore.AsyncNetworkBackend):
     """Instead of connecting, gives the connection that was dialled."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
 
     async def connect_tcp(
         self,
@@ -50,56 +55,110 @@ class _Dialled(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(*await asyncio.open_connection(sock=self._connection))
+        return _Stream(self._streams)
+
+
+class _Client:
+    """The client's side: its body, whether it is still there, and its patience with us and ours with it."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._body_read = asyncio.Event()
+        self.answered = False
+        """Whether the answer has begun."""
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """What it sends, part by part."""
+        while True:
+            async with asyncio.timeout(CLIENT_SECONDS):
+                event = await self._receive()
+            if event["type"] == "http.disconnect":
+                raise StreamAbortedError("the client went away")
+            yield event.get("body", b"")
+            if not event.get("more_body"):
+                self._body_read.set()
+                return
+
+    async def gone(self, *, has_body: bool) -> None:
+        """Until it has gone away; before its body is read that shows in the body."""
+        if has_body:
+            await self._body_read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(self, response: httpcore.Response) -> None:
+        """Pass the answer on as it comes."""
+        await self._tell(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": without_hops([(name.lower(), value) for name, value in response.headers]),
+            }
+        )
+        self.answered = True
+        async for part in response.aiter_stream():
+            await self._tell({"type": "http.response.body", "body": part, "more_body": True})
+        await self._tell({"type": "http.response.body", "body": b""})
+
+    async def _tell(self, event: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(CLIENT_SECONDS):
+                await self._send(event)
+        except TimeoutError:
+            raise StreamAbortedError("the client takes nothing") from None
 
 
 async def pass_on(sandbox: Sandbox, port: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """Pass a request to a port inside; `ConnectionRefusedError` where no server listens."""
-    connection = await sandbox.dial(port)
-    request = _request(port, scope, receive)
-    async with httpcore.AsyncHTTPConnection(
-        origin=httpcore.Origin(b"http", b"localhost", port), network_backend=_Dialled(connection)
-    ) as client:
+    """Pass a request to a port inside.
+
+    Raises `ConnectionRefusedError` where no server listens, `NoAnswerError` where it doesn't answer.
+    """
+    streams = await dial_streams(sandbox, port)
+    client = _Client(receive, send)
+    has_body = bool({b"content-length", b"transfer-encoding"} & {name for name, _ in scope["headers"]})
+    request = _request(sandbox, port, scope, client.body() if has_body else None)
+    exchange = asyncio.ensure_future(_exchange(streams, port, request, client))
+    gone = asyncio.ensure_future(client.gone(has_body=has_body))
+    try:
+        # A server inside may send for ever; it must learn that nobody listens any more.
+        await asyncio.wait((exchange, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not exchange.done():
+            raise StreamAbortedError("the client went away")
+        exchange.result()
+    finally:
+        for task in (exchange, gone):
+            task.cancel()
+        await asyncio.gather(exchange, gone, return_exceptions=True)
+
+
+async def _exchange(streams: Streams, port: int, request: httpcore.Request, client: _Client) -> None:
+    origin = httpcore.Origin(b"http", b"localhost", port)
+    async with httpcore.AsyncHTTPConnection(origin=origin, network_backend=_Dialled(streams)) as connection:
         try:
-            response = await client.handle_async_request(request)
+            response = await connection.handle_async_request(request)
             try:
-                await _relay(response, send)
+                await client.answer(response)
             finally:
                 await response.aclose()
         except (httpcore.NetworkError, httpcore.ProtocolError, TimeoutError, OSError) as error:
+            if not client.answered:
+                raise NoAnswerError(f"the server at port {port} broke off: {error}") from error
             raise StreamAbortedError(f"the server at port {port} broke off: {error}") from error
 
 
-async def _relay(response: httpcore.Response, send: Send) -> None:
-    headers = [(name.lower(), value) for name, value in response.headers if name.lower() not in HOP_BY_HOP]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    async for part in response.aiter_stream():
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def _request(port: int, scope: Scope, receive: Receive) -> httpcore.Request:
+def _request(
+    sandbox: Sandbox, port: int, scope: Scope, body: AsyncIterator[bytes] | None
+) -> httpcore.Request:
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     target = path + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-    kept = [(name, value) for name, value in scope["headers"] if name not in HOP_BY_HOP]
-    names = {name for name, _ in scope["headers"]}
-    has_body = b"content-length" in names or b"transfer-encoding" in names
-    if has_body and b"content-length" not in names:
-        kept.append((b"transfer-encoding", b"chunked"))
+    headers = without_hops(inside_headers(sandbox, port, scope["headers"]))
+    if body is not None and b"content-length" not in {name for name, _ in headers}:
+        headers.append((b"transfer-encoding", b"chunked"))
     return httpcore.Request(
         scope["method"],
         httpcore.URL(scheme=b"http", host=b"localhost", port=port, target=target),
-        headers=kept,
-        content=_body(receive) if has_body else None,
+        headers=headers,
+        content=body,
         extensions={"timeout": {"read": IDLE_SECONDS, "write": IDLE_SECONDS}},
     )
-
-
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise StreamAbortedError("the client went away")
-        yield event.get("body", b"")
-        if not event.get("more_body"):
-            return

@@ -6,13 +6,15 @@ A service is an ASGI application. It finds the sandbox by `sandbox_of(scope)`.
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.data_plane.ports import pass_on
+from runtime.data_plane.inside_requests import TRAFFIC_TOKEN
+from runtime.data_plane.ports import NoAnswerError, pass_on
 from runtime.host.errors import HostError
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -44,6 +46,22 @@ def target_of(scope: Scope) -> tuple[int, str] | None:
     return (int(match[1]), match[2].decode()) if match else None
 
 
+@dataclass(frozen=True)
+class Admitted:
+    """A request that may pass to a port inside."""
+
+    sandbox: Sandbox
+    port: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that may not, as E2B's proxy says it."""
+
+    status: int
+    body: dict[str, Any]
+
+
 class DataPlane:
     """Routes by path prefix to services, for requests that name a sandbox that runs."""
 
@@ -53,15 +71,29 @@ class DataPlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        admitted = await self.admit(scope)
+        if isinstance(admitted, Refusal):
+            await answer_json(send, admitted.status, admitted.body)
+        elif admitted.port == ENVD_PORT:
+            await self._serve(admitted.sandbox, scope, receive, send)
+        else:
+            await self._pass_on(admitted, scope, receive, send)
+
+    async def admit(self, scope: Scope) -> Admitted | Refusal:
+        """Whether a request may pass to where it wants; a paused sandbox that is to wake by itself wakes."""
         target = target_of(scope)
-        port, sandbox_id = target or (0, "")
+        if target is None:
+            return Refusal(400, {"code": 400, "message": "only sandboxes' ports serve WebSockets"})
+        port, sandbox_id = target
         sandbox = await self._reach(sandbox_id)
         if sandbox is None:
-            await answer_json(send, 502, not_found(sandbox_id))
-        elif port == ENVD_PORT:
-            await self._serve(sandbox, scope, receive, send)
-        else:
-            await self._pass_on(sandbox, port, scope, receive, send)
+            return Refusal(502, not_found(sandbox_id))
+        if port == ENVD_PORT:
+            if scope["type"] == "websocket":
+                return Refusal(400, {"code": 400, "message": "envd speaks no WebSocket"})
+        elif (complaint := _token_complaint(scope, sandbox.record.traffic_token)) is not None:
+            return Refusal(403, {"sandboxId": sandbox.id, "message": complaint, "code": 403})
+        return Admitted(sandbox, port)
 
     async def _reach(self, sandbox_id: str) -> Sandbox | None:
         try:
@@ -85,20 +117,40 @@ class DataPlane:
                 return
         await answer_json(send, 404, {"code": 404, "message": f"no service at {path}"})
 
-    async def _pass_on(self, sandbox: Sandbox, port: int, scope: Scope, receive: Receive, send: Send) -> None:
-        expected = sandbox.record.traffic_token
-        given: bytes = dict(scope["headers"]).get(b"e2b-traffic-access-token", b"")
-        if expected is not None and not secrets.compare_digest(given, expected.encode()):
-            message = "this sandbox's ports ask for its e2b-traffic-access-token"
-            await answer_json(send, 403, {"sandboxId": sandbox.id, "message": message, "code": 403})
-            return
+    async def _pass_on(self, admitted: Admitted, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await pass_on(sandbox, port, scope, receive, send)
+            await pass_on(admitted.sandbox, admitted.port, scope, receive, send)
         except ConnectionRefusedError:
-            message = "The sandbox is running but port is not open"
-            await answer_json(
-                send, 502, {"sandboxId": sandbox.id, "message": message, "port": port, "code": 502}
-            )
+            refusal = not_open(admitted)
+            await answer_json(send, refusal.status, refusal.body)
+        except NoAnswerError as error:
+            body = {
+                "sandboxId": admitted.sandbox.id,
+                "message": str(error),
+                "port": admitted.port,
+                "code": 502,
+            }
+            await answer_json(send, 502, body)
+
+
+def _token_complaint(scope: Scope, expected: str | None) -> str | None:
+    """What is wrong with a request's token for a sandbox's ports, in E2B's words."""
+    if expected is None:
+        return None
+    name = TRAFFIC_TOKEN.decode()
+    given: bytes | None = dict(scope["headers"]).get(TRAFFIC_TOKEN)
+    if given is None:
+        return f"Sandbox is secured with traffic access token. Token header '{name}' is missing"
+    if not secrets.compare_digest(given, expected.encode()):
+        return f"Sandbox is secured with traffic access token. Provided token in header '{name}' is invalid"
+    return None
+
+
+def not_open(admitted: Admitted) -> Refusal:
+    """E2B's answer where no server listens."""
+    message = "The sandbox is running but port is not open"
+    body = {"sandboxId": admitted.sandbox.id, "message": message, "port": admitted.port, "code": 502}
+    return Refusal(502, body)
 
 
 def token_matches(scope: Scope, record: SandboxRecord) -> bool:

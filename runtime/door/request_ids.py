@@ -23,8 +23,10 @@ class RequestIds:
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), (HEADER, name)]
-                message = {**message, "headers": headers}
+                headers = [*message.get("headers", ())]
+                # A server inside a sandbox may have a name of its own for it.
+                if HEADER not in dict(headers):
+                    message = {**message, "headers": [*headers, (HEADER, name)]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request=name.decode()):

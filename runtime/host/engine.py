@@ -1,6 +1,7 @@
 """Start, take up and stop the supervisors of sandboxes. What a sandbox's state is, others decide."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from runtime.host.bubblewrap import ExtraMount, Launch
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
-from runtime.host.launcher import Launcher
+from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
 from runtime.host.process import Process
@@ -18,6 +19,8 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
+from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.engine")
@@ -35,6 +38,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        network: NetworkOffer,
     ) -> None:
         self._settings = settings
         self._layout = layout
@@ -42,7 +46,10 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._network = network
         self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
+        self.programs_are_writable = False
+        """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
@@ -50,9 +57,12 @@ class Engine:
         self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
         """Called when a process was started, and when it has ended."""
 
-    def open(self) -> None:
-        """Get ready to start supervisors."""
+    async def open(self) -> None:
+        """Get ready to start supervisors, and find out how the host's programs can be given to them."""
         self._launcher.open()
+        self.programs_are_writable = runs_as_root() and await self._can_shift_owners("/usr")
+        if runs_as_root() and not self.programs_are_writable:
+            log.warning("programs_read_only", advice="/usr lies on a file system without idmapped mounts")
 
     def close(self) -> None:
         """Start no more; those that run live on."""
@@ -73,6 +83,7 @@ class Engine:
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
             )
             sandbox = self._connect(record, group)
+            await self._open_egress(sandbox)
         except BaseException:
             await self.stop(record)
             raise
@@ -87,6 +98,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
+            await self._open_egress(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -103,15 +115,32 @@ class Engine:
         if sandbox is not None:
             sandbox.close()
         outer = self._outer.pop(record.id, None)
-        if outer is not None and not await self._launcher.ended(outer, OUTER_SECONDS):
+        if outer is not None and await self._launcher.ended(outer, OUTER_SECONDS) is None:
             log.warning("bubblewrap_did_not_end", sandbox=record.id, pid=outer)
         if sandbox is not None:
             await asyncio.to_thread(sandbox.group.remove)
         record.pid1 = None
 
+    async def _can_shift_owners(self, folder: str) -> bool:
+        """Whether the file system of a folder can be mounted with other ids."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            pid = await self._launcher.start(
+                ["/usr/bin/true"],
+                descriptors=(nothing, nothing, nothing, nothing),
+                first_id=self._settings.user_id_first,
+                staging=str(self._layout.staging),
+                trees=[(folder, "tried")],
+            )
+            return await self._launcher.ended(pid, OUTER_SECONDS) == 0
+        finally:
+            os.close(nothing)
+
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
-        places = TreePlaces.of(self._layout, own_ids=record.user_id is not None)
+        places = TreePlaces.of(
+            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+        )
         request = Launch(
             trees=places.trees(
                 skeleton=self._programs.skeleton,
@@ -148,6 +177,12 @@ class Engine:
         sandbox.on_process = lambda process: self.on_process(sandbox, process)
         self._sandboxes[record.id] = sandbox
         return sandbox
+
+    async def _open_egress(self, sandbox: Sandbox) -> None:
+        """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
+        policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
+        listener = await sandbox.listen(PROXY_PORT)
+        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:

@@ -128,7 +128,12 @@ def connect(control_path: Path) -> socket.socket:
 def explain(complaint: str) -> str:
     """bubblewrap's complaint, with what to do about it."""
     advice = "See docs/runtime.md for what a machine needs."
-    if "uid map" in complaint or "Operation not permitted" in complaint or "Permission denied" in complaint:
+    if "mount_setattr" in complaint:
+        advice = (
+            "Its file system has no idmapped mounts: set RUNTIME_STATE_DIRECTORY to a place on ext4, xfs, "
+            "btrfs or tmpfs (in a container, a volume), or start the runtime as an ordinary user."
+        )
+    elif "uid map" in complaint or "Operation not permitted" in complaint or "Permission denied" in complaint:
         if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
             advice = "Allow user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         else:

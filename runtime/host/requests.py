@@ -4,13 +4,12 @@ import copy
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from runtime.host.network import check_network
 from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, VolumeMount, new_sandbox_id
 from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
@@ -40,12 +39,9 @@ class SandboxRequest:
     """None is what the settings say."""
 
     def digest(self) -> str:
-        """A fingerprint: the same for the same wishes."""
-        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-    def check(self) -> None:
-        """Refuse a network that can't be given."""
-        check_network(self.allow_internet_access, self.network)
+        """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
+        wishes = replace(self, layers=(), limits=None, start=None)
+        return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> SandboxRequest:

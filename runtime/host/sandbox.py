@@ -18,6 +18,7 @@ from runtime.host.process import Process, ProcessRequest
 from runtime.host.process_start import INPUT_PLACE, OutputPolicy, fit_out, take_terminal, take_up, write_card
 from runtime.host.record import SandboxRecord
 from runtime.host.supervisor_connection import SupervisorConnection
+from runtime.network.egress import PROXY_VARIABLES, SandboxEgress
 
 ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
@@ -58,6 +59,8 @@ class Sandbox:
         self.record = record
         self.group = group
         """Its bounds, and what it uses."""
+        self.egress: SandboxEgress | None = None
+        """Its way out; None only in one that was started by a runtime which had none."""
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         self.on_process: Callable[[Process], None] = lambda _: None
         self.out_of_memory_kills = 0
@@ -101,6 +104,7 @@ class Sandbox:
             "E2B_SANDBOX": "true",
             "E2B_SANDBOX_ID": self.id,
             "E2B_TEMPLATE_ID": self.record.template,
+            **PROXY_VARIABLES,
             **self.record.environment,
             **extra,
         }
@@ -142,6 +146,11 @@ class Sandbox:
                 return connection
             connection.close()
         raise ConnectionRefusedError(f"nothing listens on port {port}")
+
+    async def listen(self, port: int) -> socket.socket:
+        """A socket that listens on the sandbox's loopback; `SupervisorError` where the port is taken."""
+        answer = await self._supervisor.request("listen", port)
+        return socket.socket(fileno=answer.only_descriptor())
 
     async def start_process(self, request: ProcessRequest) -> Process:
         """Start a process whose output can be taken; `SupervisorError` where it can't be started."""
@@ -325,6 +334,8 @@ class Sandbox:
         if self.ended.is_set():
             return
         self.ended.set()
+        if self.egress is not None:
+            self.egress.close()
         for process in self.processes.values():
             process.lose()
         self.on_lost(self)

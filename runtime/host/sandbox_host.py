@@ -4,7 +4,7 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +33,8 @@ from runtime.host.starting import bring_up
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.layers.store import LayerStore
+from runtime.network.fields import with_egress
+from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.host")
@@ -51,6 +53,7 @@ class SandboxHost:
         user_ids: UserIds,
         journal: Journal,
         endings: Endings,
+        network: NetworkOffer,
         layers: LayerStore,
     ) -> None:
         self.records: dict[str, SandboxRecord] = {}
@@ -62,6 +65,7 @@ class SandboxHost:
         self._store = store
         self._engine = engine
         self._user_ids = user_ids
+        self._network = network
         self._layers = layers
         self._captures = Captures(store, layers)
         self._locks: dict[str, asyncio.Lock] = {}
@@ -178,11 +182,18 @@ class SandboxHost:
         self._store.save(record)
         self.journal.write(sandbox_id, "timeout set", level="debug", seconds=lifetime)
 
-    def set_network(self, sandbox_id: str, network: dict[str, Any]) -> None:
-        """Remember another network configuration; it was checked to allow nothing."""
+    def set_network(
+        self, sandbox_id: str, allow_internet_access: bool | None, egress: Mapping[str, Any]
+    ) -> None:
+        """Replace what a sandbox may reach, at once and for connections that are open; the rest stays."""
         record = self.find(sandbox_id)
-        record.network = network
+        policy = self._network.policy(allow_internet_access, egress)
+        record.allow_internet_access = allow_internet_access
+        record.network = with_egress(record.network, egress)
         self._store.save(record)
+        sandbox = self._engine.find(sandbox_id)
+        if sandbox is not None and sandbox.egress is not None:
+            sandbox.egress.policy = policy
         self.journal.write(sandbox_id, "network set")
 
     def check_lifetime(self, lifetime: int) -> None:
@@ -234,7 +245,7 @@ class SandboxHost:
 
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
-        request.check()
+        self._network.policy(request.allow_internet_access, request.network)
         self.check_lifetime(request.lifetime)
         limit = self._settings.sandbox_limit
         if len(self.records) + self._making >= limit:

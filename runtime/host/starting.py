@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from runtime.host.accounts import UnknownUserError
 from runtime.host.commands import Command, OnLine, follow, run, start
@@ -22,8 +23,11 @@ class NotReadyError(HostError):
 async def bring_up(sandbox: Sandbox, wanted: Start, on_line: OnLine, seconds: float) -> None:
     """Start what a template starts and wait until it is ready; raises `NotReadyError`.
 
-    The start command lives on afterwards, and nobody has to take its output.
+    The start command lives on afterwards, and nobody has to take its output. Variables that the sandbox was
+    made with come before the template's.
     """
+    variables = wanted.context.environment | sandbox.record.environment
+    wanted = replace(wanted, context=replace(wanted.context, environment=variables))
     deadline = time.monotonic() + seconds
     starting = None
     if wanted.command:

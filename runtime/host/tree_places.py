@@ -15,19 +15,26 @@ class TreePlaces:
     """The trees of one sandbox; `mounted` are those that the launcher mounts with the sandbox's own ids."""
 
     layout: Layout
+    own_programs: bool
     mounted: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, layout: Layout, *, own_ids: bool) -> "TreePlaces":
-        """With ids of its own, a sandbox sees everything through mounts that have them, /usr too."""
-        return cls(layout, [(str(layout.shared), SHARED), ("/usr", PROGRAMS)] if own_ids else [])
+    def of(cls, layout: Layout, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
+        """With ids of its own, a sandbox sees everything through mounts that have them.
+
+        With `own_programs` it writes upon the host's /usr as well.
+        """
+        mounted = [(str(layout.shared), SHARED)] if own_ids else []
+        if own_programs:
+            mounted.append(("/usr", PROGRAMS))
+        return cls(layout, own_programs, mounted)
 
     def trees(self, *, skeleton: Path, layers: Sequence[Path], data: Path) -> Trees:
         """For bubblewrap's command line; `layers` are folders with `root` and `usr`, topmost first."""
         programs = [str(self.place(layer / "usr")) for layer in layers]
         return Trees(
             root_layers=[*(str(self.place(layer / "root")) for layer in layers), str(self.place(skeleton))],
-            program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.mounted else [],
+            program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.own_programs else [],
             upper=str(self.place(data)),
         )
 

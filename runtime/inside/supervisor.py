@@ -41,6 +41,7 @@ from runtime.inside.signalling import continue_everything, signal_group, stop_ev
 from runtime.inside.spawning import Identity, reserve_low_descriptors, spawn
 
 CONNECTION_LIMIT = 8
+LISTENER_BACKLOG = 128
 
 
 class Supervisor:
@@ -55,6 +56,7 @@ class Supervisor:
         self.ended: dict[bytes, int] = {}
         self.kept: dict[bytes, list[int]] = {}
         self.pids: dict[bytes, int] = {}
+        self.listeners: dict[int, _socket.socket] = {}
         self.stopped_before: list[int] = []
         self.wakeup, write_end = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
         _signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -148,6 +150,8 @@ class Supervisor:
             continue_everything(self.stopped_before)
         elif verb == b"dial":
             return [], [dial(int(fields[0]), int(fields[1]))]
+        elif verb == b"listen":
+            return [], [self.listen(int(fields[0]))]
         elif verb == b"kept":
             return [], self.kept.get(fields[0], [])
         elif verb == b"release":
@@ -187,6 +191,15 @@ class Supervisor:
         self.pids[request] = pid
         self.kept[request] = kept
         return [b"%d" % pid], [] if terminal is None else [terminal]
+
+    def listen(self, port: int) -> int:
+        """A socket that listens on our loopback; it stays open here, for a host that comes back."""
+        if port not in self.listeners:
+            listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(LISTENER_BACKLOG)
+            self.listeners[port] = listener
+        return self.listeners[port].fileno()
 
     def signal(self, pid: int, number: int) -> None:
         """Signal one of the processes that were started here."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from runtime.host.errors import HostError
+from runtime.host.errors import HostError, HostStoppingError
 from runtime.host.record import Limits
 from runtime.templates.builder import Builder, Built, Job
 from runtime.templates.catalogue import INTERRUPTED, SUPERSEDED, Catalogue
@@ -40,6 +40,7 @@ class Builds:
         self._limit = limit
         self._seconds = seconds
         self._running: dict[str, _Running] = {}
+        self._closed = False
 
     def refuse_when_full(self, template_id: str | None = None) -> None:
         """Raise `BuildLimitError` where as many builds run as may; one of this template would be replaced."""
@@ -55,6 +56,8 @@ class Builds:
         if build.status != "waiting":
             raise InvalidTemplateError("build is not in waiting state")
         self.refuse_when_full(template.id)
+        if self._closed:
+            raise HostStoppingError("The runtime is stopping; build again when it is back.")
         build.begin()
         self._catalogue.save(template)
         await self._end(self._superseded(template, build), SUPERSEDED)
@@ -75,7 +78,8 @@ class Builds:
         await self._end(running, "The template was deleted.")
 
     async def close(self) -> None:
-        """End every build; the steps that were done are kept."""
+        """End every build, and begin no more; the steps that were done are kept."""
+        self._closed = True
         await self._end(list(self._running.values()), INTERRUPTED)
 
     def layers(self) -> set[str]:

@@ -21,6 +21,7 @@ log = structlog.get_logger("runtime.templates")
 
 BASE = "base"
 BASE_BUILD = "00000000-0000-4000-8000-000000000000"
+TEMPLATES_LIMIT = 1000
 BUILDS_KEPT = 100
 SUPERSEDED = "The build was canceled because it was superseded by a newer one."
 INTERRUPTED = "The runtime ended while it was built. Build again: the steps that were done are kept."
@@ -113,9 +114,7 @@ class Catalogue:
         if name.alias == BASE:
             raise TemplateTakenError(f"Alias '{BASE}' is already used; choose another name")
         names = parse_tags([*([name.tag] if name.tag else []), *tags]) or [DEFAULT_TAG]
-        template = next(
-            (each for each in self.of_team(team) if name.alias in (each.id, each.alias)), None
-        ) or _new_template(team, name.alias)
+        template = self._own_or_new(team, name.alias)
         for build in template.builds:
             asked = {tag.name for tag in template.tags if tag.build_id == build.id}
             if build.status == "waiting" and asked & set(names):
@@ -227,6 +226,15 @@ class Catalogue:
         usable = (each for each in self._templates.values() if each.team == team or each.public)
         aliases = [each.alias for each in usable if each.alias != each.id]
         return ", ".join([BASE, *sorted(set(aliases))])
+
+    def _own_or_new(self, team: str, alias: str) -> Template:
+        own = self.of_team(team)
+        for template in own:
+            if alias in (template.id, template.alias):
+                return template
+        if len(own) >= TEMPLATES_LIMIT:
+            raise InvalidTemplateError(f"A team has at most {TEMPLATES_LIMIT} templates; delete some")
+        return _new_template(team, alias)
 
     def _forget_old_builds(self, template: Template) -> None:
         tagged = {tag.build_id for tag in template.current_tags()}

@@ -81,7 +81,8 @@ def with_variables(context: Context, arguments: tuple[str, ...], defaults: Mappi
     """The context after an ENV step: names and values by turns, with `$NAME` replaced by what it was."""
     environment = dict(context.environment)
     for name, value in zip(arguments[::2], arguments[1::2], strict=True):
-        environment[name] = _expand(value, {**defaults, **environment})
+        expanded = _expand(value, {**defaults, **environment})
+        environment[name] = _with_programs(expanded, defaults) if name == "PATH" else expanded
     return replace(context, environment=environment)
 
 
@@ -112,6 +113,13 @@ def _expand(value: str, variables: Mapping[str, str]) -> str:
         return found or ""
 
     return _VARIABLE.sub(replacement, value)
+
+
+def _with_programs(path: str, defaults: Mapping[str, str]) -> str:
+    """A path on which the usual programs are found, whatever was set."""
+    given = path.split(":")
+    missing = [folder for folder in defaults.get("PATH", "").split(":") if folder not in given]
+    return ":".join([*given, *missing])
 
 
 def _check(step: Step) -> None:

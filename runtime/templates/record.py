@@ -143,10 +143,18 @@ class Template:
         ]
 
     def assign(self, build_id: str, names: list[str]) -> None:
-        """Give tags to a build."""
+        """Give tags to a build. Of those with the same names, what can't count any more is forgotten."""
         now = datetime.now(UTC)
+        counts = {name: self.tagged(name) for name in names}
+        self.tags = [
+            tag for tag in self.tags if tag.name not in names or self._may_count(tag, counts[tag.name])
+        ]
         self.tags += [Tag(name, build_id, now) for name in names]
         self.updated_at = now
+
+    def _may_count(self, tag: Tag, ready: Build | None) -> bool:
+        build = self.build(tag.build_id)
+        return build is not None and (build is ready or not build.is_over)
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""

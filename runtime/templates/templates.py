@@ -69,12 +69,6 @@ class Templates:
         limits = replace(self.default_limits, processors=build.processors, memory=build.memory)
         await self.builds.begin(template, build, definition, limits)
 
-    def resolve(self, team: str, name: str) -> Found:
-        """What a name or id means for a new sandbox."""
-        found = self.catalogue.resolve(team, name)
-        self.catalogue.count_spawn(found.template_id)
-        return found
-
     def limits(self, found: Found) -> Limits:
         """What a sandbox made from a template may use."""
         return replace(

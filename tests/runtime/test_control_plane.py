@@ -1,13 +1,16 @@
 """The control plane as E2B's older clients and its rarer fields use it, by plain HTTP and by the SDK."""
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from e2b import E2B, AsyncSandbox, SandboxException, SandboxQuery, SandboxState
-from e2b.exceptions import InvalidArgumentException
+from e2b.exceptions import InvalidArgumentException, ServiceBusyException
 
 from tests.fixtures.runtime import RuntimeProcess
 
@@ -96,7 +99,7 @@ async def test_metrics_of_several_come_at_once(e2b: E2B, control: httpx.AsyncCli
 
 async def test_an_idempotency_key_stands_for_one_request(e2b: E2B) -> None:
     sandbox = await e2b.AsyncSandbox.create(timeout=60, idempotency_key="one-request")
-    with pytest.raises(SandboxException, match="422: .* stands for another request"):
+    with pytest.raises(SandboxException, match=r"422: .* stands for another request"):
         await e2b.AsyncSandbox.create(timeout=61, idempotency_key="one-request")
     await sandbox.kill()
 
@@ -150,6 +153,20 @@ async def test_what_cannot_be_is_refused_by_name(
 async def test_a_strict_pause_is_had_of_a_sandbox_that_answers(sandbox: AsyncSandbox) -> None:
     assert await sandbox.pause(strict=True) is True
     assert (await sandbox.get_info()).state == SandboxState.PAUSED
+
+
+async def test_a_strict_pause_leaves_alone_what_does_not_answer(
+    sandbox: AsyncSandbox, runtime: RuntimeProcess
+) -> None:
+    record = runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json"
+    supervisor: int = orjson.loads(record.read_bytes())["pid1"]["pid"]
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        with pytest.raises(ServiceBusyException, match="was not paused and keeps running"):
+            await sandbox.pause(strict=True)
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    assert (await sandbox.get_info()).state == SandboxState.RUNNING
 
 
 async def test_a_sandbox_may_come_back_without_its_processes(sandbox: AsyncSandbox) -> None:

@@ -67,6 +67,11 @@ async def test_two_sandboxes_have_no_host_id_in_common(runtime: RuntimeProcess) 
     assert min(first, second) > 65536
 
 
+async def test_a_process_inside_inherits_no_descriptor_but_its_own_three(walled: AsyncSandbox) -> None:
+    program = "import os; print(*sorted(int(name) for name in os.listdir('/proc/self/fd')))"
+    assert await python(walled, program) in ("0 1 2", "0 1 2 3")  # the third is the listing's own
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -109,7 +114,7 @@ async def test_the_supervisor_cannot_be_signalled_or_traced(walled: AsyncSandbox
 async def test_no_environment_of_the_hosts_is_inside(walled: AsyncSandbox) -> None:
     everything = await output(walled, "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; env")
     assert "RUNTIME_" not in everything
-    assert "test-key" not in everything
+    assert RuntimeProcess.api_key not in everything
 
 
 @pytest.mark.parametrize(
@@ -173,6 +178,14 @@ for address in (("127.0.0.1", {port}), ("169.254.169.254", 80), ("10.0.2.2", {po
     print(probe.connect_ex(address) in (101, 111))
 """
     assert await python(walled, program) == "True\nTrue\nTrue\nTrue"
+
+
+async def test_the_way_out_leads_to_nothing_of_the_hosts(
+    walled: AsyncSandbox, runtime: RuntimeProcess
+) -> None:
+    for address in (runtime.url, "http://169.254.169.254/", "http://[::1]/", "http://127.1/"):
+        asked = f"curl -s --noproxy '' -x 127.0.0.1:3128 -o /dev/null -w '%{{http_code}}' '{address}'"
+        assert await output(walled, asked) == "403", address
 
 
 async def test_abstract_sockets_of_the_host_are_not_there(walled: AsyncSandbox) -> None:

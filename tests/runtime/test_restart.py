@@ -175,3 +175,19 @@ def _parent_command(pid: int) -> str:
 
 def _cgroups(sandbox_id: str) -> list[Path]:
     return list(Path("/sys/fs/cgroup").rglob(f"commandcenter-{sandbox_id}"))
+
+
+async def test_a_killed_launcher_ends_no_sandbox_and_is_replaced(runtime: RuntimeProcess) -> None:
+    sandbox = await runtime.client.AsyncSandbox.create(timeout=60)
+    os.kill(_launcher_of(runtime), signal.SIGKILL)
+    another = await runtime.client.AsyncSandbox.create(timeout=60)
+    for each in (sandbox, another):
+        assert (await each.commands.run("echo alive")).stdout == "alive\n"
+        assert await each.kill()
+
+
+def _launcher_of(runtime: RuntimeProcess) -> int:
+    children = Path(f"/proc/{runtime.pid}/task/{runtime.pid}/children").read_text().split()
+    return next(
+        int(pid) for pid in children if b"runtime.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )

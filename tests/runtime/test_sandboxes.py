@@ -58,7 +58,7 @@ async def test_a_command_in_a_sandbox_that_is_killed_ends_as_not_running(e2b: E2
 
 
 async def test_an_unknown_template_names_those_that_are(e2b: E2B) -> None:
-    with pytest.raises(Exception, match="template 'nope' not found; there is: base"):
+    with pytest.raises(Exception, match="template 'nope' not found; there are: base"):
         await e2b.AsyncSandbox.create("nope")
 
 
@@ -187,16 +187,6 @@ async def test_a_sandbox_may_pause_when_its_time_is_over_and_wake_when_called(e2
             await asyncio.sleep(0.05)
     assert (await sandbox.commands.run("cat /tmp/kept")).stdout == "kept\n"
     assert (await sandbox.get_info()).state == SandboxState.RUNNING
-    await sandbox.kill()
-
-
-async def test_network_that_cannot_be_given_is_refused(e2b: E2B) -> None:
-    with pytest.raises(SandboxException, match="no network but their own loopback"):
-        await e2b.AsyncSandbox.create(allow_internet_access=True)
-    with pytest.raises(SandboxException, match=r"network\.allowOut"):
-        await e2b.AsyncSandbox.create(network={"allow_out": ["example.com"], "deny_out": ["0.0.0.0/0"]})
-    sandbox = await e2b.AsyncSandbox.create(timeout=60, allow_internet_access=False)
-    assert (await sandbox.get_info()).allow_internet_access is False
     await sandbox.kill()
 
 

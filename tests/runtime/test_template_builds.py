@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -29,6 +30,16 @@ async def until_told(e2b: E2B, built: BuildInfo, text: str) -> None:
         if any(text in entry.message for entry in status.log_entries):
             return
         await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+async def strict() -> AsyncIterator[RuntimeProcess]:
+    """A runtime that gives little time."""
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state, build_limit="1", build_timeout="2", ready_timeout="1")
+        await runtime.start()
+        yield runtime
+        await runtime.stop()
 
 
 def held(e2b: E2B) -> TemplateBuilder:
@@ -63,19 +74,25 @@ async def test_a_deleted_template_stops_being_built(
         await e2b.AsyncTemplate.get_build_status(built)
 
 
-async def test_as_many_builds_run_as_the_settings_allow() -> None:
-    with runtime_folder() as state:
-        runtime = RuntimeProcess(state, build_limit="1")
-        await runtime.start()
-        e2b = runtime.client
-        first = await e2b.AsyncTemplate.build_in_background(held(e2b), "first")
-        with pytest.raises(RateLimitException, match=r"maximum number of concurrent template builds \(1\)"):
-            await e2b.AsyncTemplate.build(held(e2b), "second", request_timeout=2)
-        await runtime.stop()
-        assert not list((state / "sandboxes").iterdir())
-        await runtime.start()
-        assert "The runtime ended while it was built" in await until_over(runtime.client, first)
-        await runtime.stop()
+async def test_as_many_builds_run_as_the_settings_allow(strict: RuntimeProcess) -> None:
+    e2b = strict.client
+    first = await e2b.AsyncTemplate.build_in_background(held(e2b), "first")
+    with pytest.raises(RateLimitException, match=r"maximum number of concurrent template builds \(1\)"):
+        await e2b.AsyncTemplate.build(held(e2b), "second", request_timeout=1)
+    assert await until_over(e2b, first) == "build timed out after 2 s"
+    assert not list((strict.state / "sandboxes").iterdir())
+
+
+async def test_a_sandbox_that_is_not_ready_in_time_is_not_handed_out(strict: RuntimeProcess) -> None:
+    e2b = strict.client
+    slow = e2b.AsyncTemplate().from_base_image().set_start_cmd("sleep 60", "sleep 1.2")
+    await e2b.AsyncTemplate.build(slow, "slow")
+    with pytest.raises(
+        SandboxException, match=r"ready command failed: 'sleep 1.2' did not succeed within 1 s"
+    ):
+        await e2b.AsyncSandbox.create("slow")
+    assert await e2b.AsyncSandbox.list().next_items() == []
+    assert not list((strict.state / "sandboxes").iterdir())
 
 
 async def test_a_killed_runtime_s_builds_have_failed_and_their_done_steps_are_kept() -> None:
@@ -97,17 +114,9 @@ async def test_a_killed_runtime_s_builds_have_failed_and_their_done_steps_are_ke
             again, "broken-off", on_build_logs=lambda each: told.append(each.message)
         )
         assert any(each.startswith("CACHED [builder 1/1]") for each in told)
+        await e2b.AsyncTemplate.build_in_background(held(e2b), "broken-off")
         await runtime.stop()
-
-
-async def test_a_build_ends_when_its_time_is_over() -> None:
-    with runtime_folder() as state:
-        runtime = RuntimeProcess(state, build_timeout="1")
-        await runtime.start()
-        with pytest.raises(BuildException, match="build timed out after 1 s"):
-            await runtime.client.AsyncTemplate.build(held(runtime.client), "too-long")
         assert not list((state / "sandboxes").iterdir())
-        await runtime.stop()
 
 
 async def test_templates_are_a_team_s_own_unless_they_are_published() -> None:

@@ -9,9 +9,7 @@ from e2b import (
     wait_for_timeout,
     wait_for_url,
 )
-from e2b.exceptions import BuildException, SandboxException
-
-from tests.fixtures.runtime import RuntimeProcess, runtime_folder
+from e2b.exceptions import BuildException
 
 SERVER = "sleep 0.3; exec python3 -m http.server --directory /srv 8123"
 
@@ -85,19 +83,3 @@ async def test_a_sandbox_that_begins_anew_starts_again(e2b: E2B) -> None:
     await sandbox.commands.run("until [ $(wc -l < ~/up) = 2 ]; do sleep 0.02; done", timeout=10)
     assert len(await sandbox.commands.list()) == 1
     await sandbox.kill()
-
-
-async def test_a_sandbox_that_is_not_ready_in_time_is_not_handed_out() -> None:
-    with runtime_folder() as state:
-        runtime = RuntimeProcess(state, ready_timeout="1", build_timeout="2")
-        await runtime.start()
-        e2b = runtime.client
-        slow = e2b.AsyncTemplate().from_base_image().set_start_cmd("sleep 60", "sleep 1.5")
-        await e2b.AsyncTemplate.build(slow, "slow")
-        with pytest.raises(SandboxException, match=r"ready command failed: 'sleep 1.5' did not succeed"):
-            await e2b.AsyncSandbox.create("slow")
-        assert await e2b.AsyncSandbox.list().next_items() == []
-        never = e2b.AsyncTemplate().from_base_image().set_start_cmd("sleep 60", "false")
-        with pytest.raises(BuildException, match=r"build timed out after 2 s|did not succeed within"):
-            await e2b.AsyncTemplate.build(never, "never")
-        await runtime.stop()

@@ -39,7 +39,6 @@ BAD_INPUTS: list[tuple[dict[str, Any], str, str]] = [
     ({"metadata": {"key": "a\0b"}}, "INVALID", "metadata"),
     ({"metadata": {"a\0b": 1}}, "INVALID", "metadata"),
     ({"metadata": {"key": "v" * 20_000}}, "INVALID", "metadata"),
-    ({"allowInternet": True}, "INVALID", "allowInternet"),
     ({"idempotencyKey": ""}, "INVALID", "idempotencyKey"),
     ({"idempotencyKey": "two words"}, "INVALID", "idempotencyKey"),
     ({"idempotencyKey": "k" * 256}, "INVALID", "idempotencyKey"),

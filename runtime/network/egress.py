@@ -1,0 +1,191 @@
+"""The way out of one sandbox: a proxy on a listening socket that lies inside and was passed out.
+
+Nothing of the sandbox's network touches the host's: what comes are requests, and they are judged here.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from runtime.network.addresses import Wall
+from runtime.network.flow import Flow
+from runtime.network.outward import Destination, RefusedError, connect
+from runtime.network.policy import Policy
+from runtime.network.relay import Streams
+from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
+
+log = structlog.get_logger("runtime.network")
+
+PROXY_PORT = 3128
+PROXY = f"http://127.0.0.1:{PROXY_PORT}"
+NOT_PROXIED = "localhost,127.0.0.1,::1"
+PROXY_VARIABLES = {
+    "HTTP_PROXY": PROXY,
+    "HTTPS_PROXY": PROXY,
+    "http_proxy": PROXY,
+    "https_proxy": PROXY,
+    "NO_PROXY": NOT_PROXIED,
+    "no_proxy": NOT_PROXIED,
+    # Node's own fetch asks these variables only when told to.
+    "NODE_USE_ENV_PROXY": "1",
+}
+CONNECTIONS_OF_A_SANDBOX = 256
+CONNECTIONS_OF_ALL = 4096
+IDLE_SECONDS = 600
+SWEEP_SECONDS = 10
+REFUSAL_PAUSE_SECONDS = 0.01
+REFUSALS_KEPT = 20
+
+Serve = Callable[["SandboxEgress", Flow], Awaitable[None]]
+
+
+@dataclass
+class Ways:
+    """What all sandboxes' ways out share."""
+
+    wall: Wall
+    serve: Serve
+    """Serves one connection, in whatever protocol it speaks."""
+    lookups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUPS_AT_ONCE))
+    open: int = 0
+    """Connections of all sandboxes together."""
+
+
+@dataclass
+class Counters:
+    """What went through, in bytes and connections, since the runtime took the sandbox up."""
+
+    connections: int = 0
+    refused: int = 0
+    turned_away: int = 0
+    """Connections beyond the bound."""
+    sent: int = 0
+    received: int = 0
+    refusals: deque[str] = field(default_factory=lambda: deque(maxlen=REFUSALS_KEPT))
+    """Why the last of them were refused."""
+
+
+class SandboxEgress:
+    """Accepts from inside and serves, until it is closed."""
+
+    def __init__(self, sandbox_id: str, listener: socket.socket, policy: Policy, ways: Ways) -> None:
+        listener.setblocking(False)
+        self.counters = Counters()
+        self._sandbox_id = sandbox_id
+        self._listener = listener
+        self._policy = policy
+        self._ways = ways
+        self._flows: dict[Flow, asyncio.Task[None]] = {}
+        self._resolver = SystemResolver(ways.lookups)
+        self._tasks = [asyncio.ensure_future(self._accept()), asyncio.ensure_future(self._sweep())]
+
+    @property
+    def policy(self) -> Policy:
+        """What is allowed now."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        """Allow something else from now on; open connections that it doesn't allow break off."""
+        self._policy = policy
+        for flow in list(self._flows):
+            if flow.address is not None and not policy.permits(flow.name, flow.address):
+                flow.abort()
+
+    def figures(self) -> dict[str, Any]:
+        """What went through until now, and what was refused, as the runtime's own API shows it."""
+        counters = self.counters
+        return {
+            "openConnections": len(self._flows),
+            "connections": counters.connections,
+            "sentBytes": counters.sent + sum(flow.sent for flow in self._flows),
+            "receivedBytes": counters.received + sum(flow.received for flow in self._flows),
+            "refused": counters.refused,
+            "turnedAway": counters.turned_away,
+            "lastRefusals": list(counters.refusals),
+        }
+
+    def close(self) -> None:
+        """Break everything off; the socket inside stays with the supervisor."""
+        for task in (*self._tasks, *self._flows.values()):
+            task.cancel()
+        for flow in list(self._flows):
+            flow.abort()
+        self._listener.close()
+
+    async def open_outward(self, flow: Flow, wanted: Destination) -> Streams:
+        """Connect a flow to where it wants; `RefusedError` and `UnreachableError` as `connect` has them."""
+        try:
+            outward = await connect(wanted, lambda: self._policy, self._ways.wall, self._resolver)
+        except RefusedError as error:
+            self.counters.refused += 1
+            self.counters.refusals.append(str(error))
+            log.info("egress_refused", sandbox=self._sandbox_id, reason=str(error))
+            raise
+        flow.name, flow.address = outward.name, outward.address
+        flow.outer = Streams(*await asyncio.open_connection(sock=outward.connection))
+        return flow.outer
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                log.warning("egress_not_accepted", sandbox=self._sandbox_id, error=str(error))
+                await asyncio.sleep(1)
+                continue
+            if self._is_full():
+                self.counters.turned_away += 1
+                connection.close()
+                # Whoever opens thousands gets no more of our time than this.
+                await asyncio.sleep(REFUSAL_PAUSE_SECONDS)
+                continue
+            await self._take(connection)
+
+    def _is_full(self) -> bool:
+        return len(self._flows) >= CONNECTIONS_OF_A_SANDBOX or self._ways.open >= CONNECTIONS_OF_ALL
+
+    async def _take(self, connection: socket.socket) -> None:
+        try:
+            flow = Flow(Streams(*await asyncio.open_connection(sock=connection)))
+        except OSError:
+            connection.close()
+            return
+        self.counters.connections += 1
+        self._ways.open += 1
+        task = asyncio.ensure_future(self._serve(flow))
+        self._flows[flow] = task
+        task.add_done_callback(lambda _: self._done(flow))
+
+    async def _serve(self, flow: Flow) -> None:
+        try:
+            with suppress(OSError, EOFError):
+                await self._ways.serve(self, flow)
+        except Exception:
+            log.exception("egress_failed", sandbox=self._sandbox_id)
+        finally:
+            for streams in (flow.outer, flow.inner):
+                if streams is not None:
+                    streams.writer.close()
+
+    def _done(self, flow: Flow) -> None:
+        del self._flows[flow]
+        self._ways.open -= 1
+        self.counters.sent += flow.sent
+        self.counters.received += flow.received
+
+    async def _sweep(self) -> None:
+        """Break off what has been silent for too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for flow in list(self._flows):
+                if loop.time() - flow.moved_at > IDLE_SECONDS:
+                    flow.abort()

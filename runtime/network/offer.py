@@ -1,0 +1,34 @@
+"""What this machine offers its sandboxes of a network, as its settings say."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from runtime.host.errors import InvalidSandboxRequestError
+from runtime.network.addresses import Wall, parse_allowances
+from runtime.network.egress import Ways
+from runtime.network.fields import read_policy
+from runtime.network.policy import Policy
+from runtime.network.proxy import serve
+
+
+class NetworkOffer:
+    """The default, and the ways out that all sandboxes share."""
+
+    def __init__(self, default: Literal["off", "none", "proxy"], private_allowed: str) -> None:
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve)
+        self._default = default
+
+    def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:
+        """What a sandbox with these fields may reach; `InvalidSandboxRequestError` where they are wrong."""
+        policy = read_policy(allow_internet_access, network, open_by_default=self._default == "proxy")
+        if self._default == "off" and not policy.allows_nothing:
+            field = "allow_internet_access" if allow_internet_access else "network.allowOut"
+            raise InvalidSandboxRequestError(
+                "This runtime's sandboxes have no network but their own loopback (RUNTIME_NETWORK=off). "
+                f"Leave {field} out, or use a provider that offers internet access."
+            )
+        return policy
+
+    def capabilities(self) -> list[str]:
+        """The kinds of network that a sandbox can ask for."""
+        return ["none"] if self._default == "off" else ["none", "allowlist", "proxy"]
