@@ -25,6 +25,8 @@ from runtime.control_plane.listing import page_of
 from runtime.control_plane.paths import sandbox_id
 from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
+from runtime.host.limits.asked import HEADER as LIMITS_HEADER
+from runtime.host.limits.asked import read_limits
 from runtime.host.metrics import Metrics
 from runtime.host.record import SandboxRecord, VolumeMount
 from runtime.host.requests import SandboxRequest
@@ -109,7 +111,7 @@ class SandboxEndpoints:
             user=found.context.user,
             directory=found.context.directory,
             start=found.start,
-            limits=self._templates.limits(found),
+            standard=self._templates.limits(found),
             team=team_of(request),
             lifetime=lifetime,
             auto_pause=body.autoPause,
@@ -119,6 +121,7 @@ class SandboxEndpoints:
             network=body.network,
             metadata=body.metadata,
             environment=found.context.environment | body.envVars,
+            limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
         )
         record = await self._host.create(wanted, key)
         self._templates.catalogue.count_spawn(record.template)

@@ -23,12 +23,16 @@ def new_sandbox_id() -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sandbox may use."""
+    """What a sandbox may use; sizes in bytes, 0 for what is not bounded."""
 
     processors: float
     memory: int
     processes: int
     open_files: int
+    disk: int = 0
+    """Of its own files; those of its template don't count."""
+    output_rate: int = 0
+    """Bytes a second of all its processes' output together."""
 
     @property
     def scratch(self) -> int:
