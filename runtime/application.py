@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from runtime.control_plane.disk import DiskEndpoint
 from runtime.control_plane.errors import answer_host_error, refusal
 from runtime.control_plane.logs import LogEndpoints
 from runtime.control_plane.metrics import MetricEndpoints
@@ -76,6 +77,7 @@ class Application:
                 *TagEndpoints(runtime.templates.catalogue).routes(),
                 *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),
+                *DiskEndpoint(runtime.layout).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
             middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],

@@ -49,7 +49,7 @@ class Runtime:
         self.bounds = {**self._mechanism.bounds, "output_rate": OUTPUT_RATE_BOUND}
         self.guarantees = held_guarantees(self.bounds)
         demand(settings.require, self.guarantees)
-        self._layout = layout
+        self.layout = layout
         self._lock = _hold(layout)
         self._programs = stage(layout)
         self._store = Store(layout)
@@ -90,7 +90,7 @@ class Runtime:
         await self.host.take_up_all()
         await self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
-        remove_copies(self._layout, kept=used | {self._programs.folder})
+        remove_copies(self.layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
         walls = await run_self_test(
             self.settings, self._engine, self._store, self._user_ids, self._programs.python_inside
