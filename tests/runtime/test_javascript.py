@@ -47,5 +47,6 @@ async def run(program: str, *arguments: str, seconds: int = SCRIPT_SECONDS, **va
 async def test_what_the_javascript_sdk_does_works(
     packages: Path, runtime: RuntimeProcess, script: str
 ) -> None:
-    printed = await run("node", script, RUNTIME_URL=runtime.url, RUNTIME_API_KEY=runtime.api_key)
+    addresses = {"RUNTIME_URL": runtime.url, "E2B_VOLUME_API_URL": runtime.url}
+    printed = await run("node", script, RUNTIME_API_KEY=runtime.api_key, **addresses)
     assert "FAIL" not in printed
