@@ -27,6 +27,8 @@ GENERATED = {
     "profile": PROFILE,
     "bash.bashrc": BASHRC,
     "shells": "/bin/sh\n/bin/bash\n",
+    # A sandbox is nobody's system: what pip may break in it is its own.
+    "pip.conf": "[global]\nbreak-system-packages = true\nroot-user-action = ignore\n",
 }
 FOLDERS = {
     "home": 0o755, "home/user": 0o755, "root": 0o700, "usr": 0o755, "opt": 0o755, "srv": 0o755, "mnt": 0o755,
