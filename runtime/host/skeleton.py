@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runtime.host.bubblewrap import USER_ID
 from runtime.host.launcher import runs_as_root
+from runtime.host.package_database import stage_package_database
 
 USERS = """\
 root:x:0:0:root:/root:/bin/bash
@@ -60,6 +61,7 @@ def stage_skeleton(programs: Path) -> Path:
     (skeleton / "var/lock").symlink_to("/run")
     _stage_etc(skeleton / "etc")
     if runs_as_root():
+        stage_package_database(skeleton)
         os.chown(skeleton / "home/user", USER_ID, USER_ID)
     return skeleton
 

@@ -38,10 +38,11 @@ case $target in
     *) target=${{BUILD_DIRECTORY:-$(home)}}/$target ;;
 esac
 unpacked=$(mktemp -d /.build-XXXXXXXX)
-chmod 755 "$unpacked"
+mkdir "$unpacked/files"
 trap 'chmod -R u+rwX "$unpacked" 2>/dev/null; rm -rf "$unpacked"' EXIT
-tar --extract $packing --no-same-owner --directory "$unpacked" --file -
-entry=$unpacked/$source
+tar --extract $packing --no-same-owner --directory "$unpacked/files" --file -
+entry=$unpacked/files/$source
+entry=${{entry%/.}}
 if [ ! -e "$entry" ] && [ ! -L "$entry" ]; then
     echo "source path does not exist: $source" >&2
     exit 1
