@@ -70,12 +70,12 @@ def worker() -> None:
     serve_worker(_ready_to_serve("worker"))
 
 
-@commands.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@commands.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def runtime(arguments: tuple[str, ...]) -> None:
-    """Run the embedded sandbox host alone, or one of its commands; RUNTIME_ variables configure it."""
-    command = (sys.executable, "-P", "-m", "runtime", *arguments)
-    os.execv(sys.executable, command)  # noqa: S606 - a program of its own
+    """Run the embedded sandbox host alone, by RUNTIME_ variables; `doctor` says what the machine gives it."""
+    program = (sys.executable, "-P", "-m", "runtime", *arguments)
+    os.execv(sys.executable, program)  # noqa: S606 - a program of its own
 
 
 @commands.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from resolvers.context import Info
 
@@ -22,6 +23,7 @@ class ProviderView:
     healthy: bool
     detail: str
     isolation: str
+    capabilities: dict[str, Any] | None
 
 
 async def providers(info: Info) -> list[ProviderView]:
@@ -33,9 +35,9 @@ async def _provider(info: Info, name: str) -> ProviderView:
     configured = {provider.name: provider for provider in info.context.services.providers}
     provider = configured.get(name)
     if provider is None:
-        healthy, detail = False, "Not configured: this installation has no key for it."
+        healthy, detail, capabilities = False, "Not configured: this installation has no key for it.", None
     else:
-        healthy, detail = await provider.healthy()
+        (healthy, detail), capabilities = await asyncio.gather(provider.healthy(), provider.capabilities())
     return ProviderView(
         name=name,
         kind=name,
@@ -43,4 +45,5 @@ async def _provider(info: Info, name: str) -> ProviderView:
         healthy=healthy,
         detail=detail,
         isolation=_ISOLATION[name],
+        capabilities=capabilities,
     )

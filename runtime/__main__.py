@@ -1,4 +1,4 @@
-"""`python -m runtime`: serve sandboxes until told to stop."""
+"""`python -m runtime`: serve sandboxes until told to stop; or see `--help`."""
 
 from runtime.command import main
 

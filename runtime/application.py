@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from runtime.control_plane.disk import DiskEndpoint
 from runtime.control_plane.errors import answer_host_error, refusal
 from runtime.control_plane.logs import LogEndpoints
 from runtime.control_plane.metrics import MetricEndpoints
@@ -22,6 +23,8 @@ from runtime.control_plane.teams import RequireKey
 from runtime.control_plane.template_tags import TagEndpoints
 from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
 from runtime.control_plane.templates import TemplateEndpoints
+from runtime.control_plane.volume_content import VolumeContentEndpoints
+from runtime.control_plane.volumes import VolumeEndpoints
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -60,7 +63,7 @@ class Application:
         )
         self._template_uploads = TemplateUploads(runtime.templates.uploads)
         endpoints = SandboxEndpoints(
-            runtime.host, runtime.templates, runtime.metrics, runtime.settings, domain
+            runtime.host, runtime.templates, runtime.volumes, runtime.metrics, runtime.settings, domain
         )
         self._control_plane = Starlette(
             routes=[
@@ -69,9 +72,12 @@ class Application:
                 *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
                 *SnapshotEndpoints(runtime.host, runtime.snapshots, runtime.settings, domain).routes(),
+                *VolumeEndpoints(runtime.volumes).routes(),
+                *VolumeContentEndpoints(runtime.volumes).routes(),
                 *TagEndpoints(runtime.templates.catalogue).routes(),
                 *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),
+                *DiskEndpoint(runtime.layout).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
             middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],

@@ -1,9 +1,10 @@
-"""The command `python -m runtime`: serve, or tell how to reach the runtime that serves."""
+"""The command `python -m runtime`: serve, examine the machine, or tell how to reach what serves."""
 
 import argparse
 import sys
 
 from runtime.clients import exports, variables_of_serving
+from runtime.doctor.command import doctor
 from runtime.host.errors import HostError
 from runtime.server import serve
 from runtime.settings import RuntimeSettings
@@ -17,10 +18,16 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve sandboxes until told to stop; the same as no command")
     commands.add_parser("env", help='print how E2B\'s clients reach the runtime that serves: eval "$(… env)"')
-    chosen = parser.parse_args().command
+    examining = commands.add_parser(
+        "doctor", help="say what this machine gives to sandboxes, and what to mend"
+    )
+    examining.add_argument("--json", action="store_true", help="as JSON")
+    chosen = parser.parse_args()
+    if chosen.command == "doctor":
+        sys.exit(doctor(as_json=chosen.json))
     try:
         settings = RuntimeSettings()
-        if chosen == "env":
+        if chosen.command == "env":
             print(exports(variables_of_serving(settings)))
         else:
             serve(settings)

@@ -8,13 +8,17 @@ from typing import Any
 
 import structlog
 
+from runtime.guarantees import demand, held_guarantees
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
 from runtime.host.journal import Journal
 from runtime.host.layout import Layout
 from runtime.host.limits import choose_mechanism
+from runtime.host.limits.asked import shown_limits
 from runtime.host.metrics import Metrics
+from runtime.host.output_rate import OUTPUT_RATE_BOUND
+from runtime.host.requests import largest_of, limits_of
 from runtime.host.sandbox_host import SandboxHost
 from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
@@ -28,6 +32,7 @@ from runtime.templates.builder import BASE_IMAGES
 from runtime.templates.snapshots import Snapshots
 from runtime.templates.templates import Templates
 from runtime.templates.workshop import Workshop
+from runtime.volumes.store import VolumeStore
 
 log = structlog.get_logger("runtime")
 
@@ -40,13 +45,17 @@ class Runtime:
     def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
         self.settings = settings
         self.capabilities: dict[str, Any] = {}
-        self._layout = layout
+        self._mechanism = choose_mechanism()
+        self.bounds = {**self._mechanism.bounds, "output_rate": OUTPUT_RATE_BOUND}
+        self.guarantees = held_guarantees(self.bounds)
+        demand(settings.require, self.guarantees)
+        self.layout = layout
         self._lock = _hold(layout)
         self._programs = stage(layout)
         self._store = Store(layout)
-        self._mechanism = choose_mechanism()
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self.secrets = Secrets(layout.secrets_file)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed, self.secrets.value)
         self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
@@ -66,7 +75,7 @@ class Runtime:
         self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
-        self.secrets = Secrets(layout.secrets_file)
+        self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,7 +90,7 @@ class Runtime:
         await self.host.take_up_all()
         await self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
-        remove_copies(self._layout, kept=used | {self._programs.folder})
+        remove_copies(self.layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
         walls = await run_self_test(
             self.settings, self._engine, self._store, self._user_ids, self._programs.python_inside
@@ -97,7 +106,8 @@ class Runtime:
                     "own_ids_for_each_user": os.geteuid() == 0,
                     "programs_writable_by_root": self._engine.programs_are_writable,
                 },
-                "limits": {"mechanism": self._mechanism.name, **self._mechanism.enforces},
+                "guarantees": self.guarantees,
+                "limits": self._shown_limits(),
                 "network": self._network.capabilities(),
                 "pause": ["full", "filesystem"],
                 "templates": {"images": list(BASE_IMAGES), "start_command": "in every new sandbox"},
@@ -120,8 +130,20 @@ class Runtime:
         self._engine.close()
         log.info("runtime_stopped", kept=len(self.host.records))
 
+    def _volumes_of_sandboxes(self) -> set[str]:
+        return {mount.volume_id for record in self.host.records.values() for mount in record.volumes}
+
     def _layers_of_sandboxes(self) -> set[str]:
         return {layer for record in self.host.records.values() for layer in record.layers}
+
+    def _shown_limits(self) -> dict[str, Any]:
+        """How each resource is bounded, what a sandbox has by default, and the most that it may ask for."""
+        return {
+            "mechanism": self._mechanism.name,
+            **{name: bound.how for name, bound in self.bounds.items()},
+            "default": shown_limits(limits_of(self.settings)),
+            "largest": shown_limits(largest_of(self.settings)),
+        }
 
     async def _watch_time(self) -> None:
         while True:

@@ -22,7 +22,7 @@ METADATA_ENTRIES, METADATA_KEY_BYTES, METADATA_VALUE_BYTES, METADATA_BYTES = 32,
 ID_PREFIX = "sec_"
 
 
-class SecretNotFoundError(HostError):
+class SecretNotFoundError(HostError, LookupError):
     """No secret of this name or id."""
 
 

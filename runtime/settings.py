@@ -63,6 +63,23 @@ class RuntimeSettings(BaseSettings):
     sandbox_memory: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory of a sandbox.")
     sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
     sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
+    volume_limit: int = Field(1000, ge=0, description="How many volumes may exist at once.")
+    sandbox_disk: int = Field(
+        10240 * MEBIBYTE, ge=32 * MEBIBYTE, description="What a sandbox may keep on disk of its own."
+    )
+    sandbox_output_rate: int = Field(
+        0, ge=0, description="Output of a sandbox's processes together, in bytes a second; 0 is unbounded."
+    )
+    largest_sandbox: str = Field(
+        "",
+        description="The most that a request may ask for, as in the header Runtime-Limits "
+        "(`memoryMB=4096,processes=2048`); what it doesn't name follows from the machine.",
+    )
+    require: str = Field(
+        "",
+        description="Guarantees without which the runtime doesn't start, such as `own_user,memory,disk`; "
+        "`python -m runtime doctor` names them all.",
+    )
     default_timeout: int = Field(300, ge=0, description="Life of a sandbox that asks for none.")
     longest_timeout: int = Field(
         24 * 3600, ge=1, description="The longest life that can be asked for at once."

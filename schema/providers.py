@@ -4,6 +4,7 @@ import strawberry
 
 from resolvers import providers
 from resolvers.context import Info
+from schema.scalars import JSON
 from schema.views import view
 
 
@@ -18,6 +19,10 @@ class Provider:
     detail: str = strawberry.field(description="In words: what is wrong, or that nothing is.")
     isolation: str = strawberry.field(
         description="What keeps its sandboxes apart, and what that is good for."
+    )
+    capabilities: JSON | None = strawberry.field(
+        description="What holds there, as it says itself: walls, guarantees, limits, network. "
+        "Null where it doesn't tell."
     )
 
 

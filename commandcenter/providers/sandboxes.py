@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import httpx
 from e2b import AsyncSandbox
@@ -224,6 +224,22 @@ class Provider:
         except DomainError as error:
             return False, error.message
         return True, f"Provider {self.name} answers."
+
+    async def capabilities(self) -> dict[str, Any] | None:
+        """What holds at our own runtime, as it tells it; None where it doesn't answer, and from others."""
+        if self.kind != "local":
+            return None
+        try:
+            async with httpx.AsyncClient(timeout=_HEALTH_SECONDS, trust_env=False) as client:
+                answer = await client.get(
+                    f"{self.account.api_url}/runtime/capabilities",
+                    headers={"X-API-Key": self.account.api_key},
+                )
+                answer.raise_for_status()
+                told = answer.json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        return told if isinstance(told, dict) else None
 
     def attach(self, details: AttachmentDetails) -> Attachment:
         """A way into a sandbox's processes and files; asks nobody and changes no time to live."""

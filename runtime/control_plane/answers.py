@@ -49,6 +49,7 @@ def listed(record: SandboxRecord, disk_bytes: int) -> dict[str, Any]:
         "state": record.state,
         "envdVersion": ENVD_VERSION,
         "metadata": record.metadata,
+        "volumeMounts": [{"name": mount.name, "path": mount.path} for mount in record.volumes],
     }
 
 

@@ -31,6 +31,13 @@ class AutoResume(_Body):
     enabled: bool = False
 
 
+class WantedVolume(_Body):
+    """A volume to be mounted in a sandbox."""
+
+    name: str = Field(max_length=256)
+    path: str = Field(max_length=4096)
+
+
 class NewSandbox(_Body):
     """A sandbox to be made; the names are E2B's."""
 
@@ -45,7 +52,7 @@ class NewSandbox(_Body):
     envVars: dict[VariableName, VariableValue] = {}  # noqa: N815
     mcp: Any = None
     iam: Any = None
-    volumeMounts: list[Any] | None = None  # noqa: N815
+    volumeMounts: list[WantedVolume] | None = None  # noqa: N815
 
 
 class Connecting(_Body):
@@ -79,6 +86,38 @@ class Forking(_Body):
 
     timeout: Seconds = 15
     count: int = 1
+
+
+class NewVolume(_Body):
+    """A volume to be made."""
+
+    name: str = Field(max_length=256)
+
+
+class VolumePath(_Body):
+    """A path in a volume."""
+
+    path: str = Field(max_length=8192)
+
+
+class VolumeListing(VolumePath):
+    """A folder of a volume to be listed."""
+
+    depth: int = Field(1, ge=0, le=1000)
+
+
+class VolumeOwner(_Body):
+    """Whose something in a volume is to be, by the ids inside."""
+
+    uid: int | None = Field(None, ge=0, le=65_535)
+    gid: int | None = Field(None, ge=0, le=65_535)
+    mode: int | None = Field(None, ge=0, le=0o7777)
+
+
+class VolumeFolder(VolumePath, VolumeOwner):
+    """A folder or file of a volume to be made; `force` makes those above it, and replaces a file."""
+
+    force: bool = False
 
 
 class Timeout(_Body):

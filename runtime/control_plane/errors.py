@@ -29,6 +29,16 @@ from runtime.templates.errors import (
     TemplateTakenError,
     UploadRefusedError,
 )
+from runtime.volumes.errors import (
+    InvalidVolumeError,
+    PathNotFoundError,
+    PathRefusedError,
+    PathTakenError,
+    VolumeInUseError,
+    VolumeLimitError,
+    VolumeNotFoundError,
+    VolumeTokenError,
+)
 
 STATUS_BY_ERROR: dict[type[HostError], int] = {
     InvalidSandboxRequestError: HTTPStatus.BAD_REQUEST,
@@ -50,6 +60,14 @@ STATUS_BY_ERROR: dict[type[HostError], int] = {
     BuildLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     UploadRefusedError: HTTPStatus.BAD_REQUEST,
     NotReadyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    VolumeNotFoundError: HTTPStatus.NOT_FOUND,
+    VolumeTokenError: HTTPStatus.UNAUTHORIZED,
+    InvalidVolumeError: HTTPStatus.BAD_REQUEST,
+    VolumeInUseError: HTTPStatus.CONFLICT,
+    VolumeLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    PathNotFoundError: HTTPStatus.NOT_FOUND,
+    PathTakenError: HTTPStatus.CONFLICT,
+    PathRefusedError: HTTPStatus.FORBIDDEN,
     DiskFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     CaptureTooSlowError: HTTPStatus.SERVICE_UNAVAILABLE,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,

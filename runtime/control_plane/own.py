@@ -7,8 +7,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runtime.control_plane.answers import moment
+from runtime.control_plane.reached import limits_reached
 from runtime.control_plane.teams import team_of
 from runtime.host.endings import Ended
+from runtime.host.limits.asked import shown_limits
 from runtime.host.sandbox_host import SandboxHost
 
 
@@ -31,6 +33,8 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
                 "sandboxID": sandbox_id,
                 "state": record.state,
                 "endReason": None,
+                "limits": shown_limits(record.limits),
+                "limitsReached": [] if sandbox is None else limits_reached(sandbox),
                 "outOfMemoryKills": 0 if sandbox is None else sandbox.group.out_of_memory_kills(),
                 "network": None if sandbox is None or sandbox.egress is None else sandbox.egress.figures(),
                 "endedProcesses": [

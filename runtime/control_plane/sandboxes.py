@@ -25,12 +25,16 @@ from runtime.control_plane.listing import page_of
 from runtime.control_plane.paths import sandbox_id
 from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
+from runtime.host.limits.asked import HEADER as LIMITS_HEADER
+from runtime.host.limits.asked import read_limits
 from runtime.host.metrics import Metrics
-from runtime.host.record import SandboxRecord
+from runtime.host.record import SandboxRecord, VolumeMount
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
 from runtime.settings import RuntimeSettings
 from runtime.templates.templates import Templates
+from runtime.volumes.mounts import WantedMount, resolve_mounts
+from runtime.volumes.store import VolumeStore
 
 OLDER_LIFETIME = 15
 """Seconds that a sandbox lives where a client of version 1 doesn't say how long."""
@@ -43,12 +47,14 @@ class SandboxEndpoints:
         self,
         host: SandboxHost,
         templates: Templates,
+        volumes: VolumeStore,
         metrics: Metrics,
         settings: RuntimeSettings,
         domain: str,
     ) -> None:
         self._host = host
         self._templates = templates
+        self._volumes = volumes
         self._metrics = metrics
         self._settings = settings
         self._domain = domain
@@ -88,7 +94,7 @@ class SandboxEndpoints:
         key = request.headers.get("idempotency-key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
             raise InvalidSandboxRequestError("Idempotency-Key: expected 1 to 255 of a-z, 0-9 and '-'")
-        for name in ("mcp", "iam", "volumeMounts"):
+        for name in ("mcp", "iam"):
             if getattr(body, name):
                 raise InvalidSandboxRequestError(f"{name}: this runtime doesn't offer it; leave it out")
         if body.autoResume.enabled and not body.autoPauseMemory:
@@ -101,10 +107,11 @@ class SandboxEndpoints:
             template=found.template_id,
             alias=found.alias,
             layers=found.layers,
+            volumes=self._mounts(team_of(request), body),
             user=found.context.user,
             directory=found.context.directory,
             start=found.start,
-            limits=self._templates.limits(found),
+            standard=self._templates.limits(found),
             team=team_of(request),
             lifetime=lifetime,
             auto_pause=body.autoPause,
@@ -114,6 +121,7 @@ class SandboxEndpoints:
             network=body.network,
             metadata=body.metadata,
             environment=found.context.environment | body.envVars,
+            limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
         )
         record = await self._host.create(wanted, key)
         self._templates.catalogue.count_spawn(record.template)
@@ -206,6 +214,10 @@ class SandboxEndpoints:
         if record.state != "running":
             raise SandboxNotFoundError(f'sandbox "{record.id}" is not running')
         return record
+
+    def _mounts(self, team: str, body: NewSandbox) -> tuple[VolumeMount, ...]:
+        wanted = [WantedMount(mount.name, mount.path) for mount in body.volumeMounts or ()]
+        return resolve_mounts(self._volumes, team, wanted)
 
     def _lifetime(self, asked: int | None) -> int:
         return self._settings.default_timeout if asked is None else asked

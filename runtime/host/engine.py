@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import structlog
 
-from runtime.host.bubblewrap import Launch
+from runtime.host.bubblewrap import ExtraMount, Launch
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
+from runtime.host.output_rate import OutputRate
 from runtime.host.process import Process
 from runtime.host.process_start import OutputPolicy
 from runtime.host.record import SandboxRecord
@@ -47,7 +48,6 @@ class Engine:
         self._store = store
         self._mechanism = mechanism
         self._network = network
-        self._policy = OutputPolicy(settings.output_retained, settings.unattended_output == "drop")
         self.programs_are_writable = False
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
@@ -155,6 +155,10 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+            extra_mounts=[
+                ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
+                for mount in record.volumes
+            ],
         )
         return await launch(
             self._launcher,
@@ -168,7 +172,12 @@ class Engine:
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
-        sandbox = Sandbox(record, connection, self._policy, group)
+        policy = OutputPolicy(
+            retained=self._settings.output_retained,
+            drop_unattended=self._settings.unattended_output == "drop",
+            rate=OutputRate(record.limits.output_rate),
+        )
+        sandbox = Sandbox(record, connection, policy, group)
         sandbox.on_lost = self._lost
         sandbox.on_process = lambda process: self.on_process(sandbox, process)
         self._sandboxes[record.id] = sandbox
@@ -178,7 +187,7 @@ class Engine:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
         listener = await sandbox.listen(PROXY_PORT)
-        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, sandbox.record.team, listener, policy, self._network.ways)
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:

@@ -42,6 +42,15 @@ class Layout:
         return self.shared / "layers"
 
     @property
+    def volumes(self) -> Path:
+        """A folder for each volume; closed to others, as the layers are."""
+        return self.shared / "volumes"
+
+    def volume_files(self, volume_id: str) -> Path:
+        """What sandboxes see of a volume."""
+        return self.volumes / volume_id / "files"
+
+    @property
     def sandboxes(self) -> Path:
         """A folder for each sandbox."""
         return self.shared / "sandboxes"
@@ -109,6 +118,7 @@ def prepare_layout(state_directory: Path) -> Layout:
         layout.programs.mkdir(exist_ok=True, mode=0o755)
         layout.staging.mkdir(exist_ok=True, mode=0o755)
         layout.layers.mkdir(exist_ok=True, mode=0o700)
+        layout.volumes.mkdir(exist_ok=True, mode=0o700)
         layout.sandboxes.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise MachineUnfitError(

@@ -1,12 +1,14 @@
 """One output stream of a process: read from its pipe into a ring, taken from there by whoever is attached.
 
-Reading pauses while those who are attached have not taken what was read: the process waits, nothing grows.
+Reading pauses while those who are attached have not taken what was read, and while the sandbox has had as
+much as its output rate allows: the process waits, nothing grows.
 """
 
 import asyncio
 import os
 from collections.abc import Callable
 
+from runtime.host.output_rate import OutputRate
 from runtime.host.ring import Ring
 
 READ_AT_ONCE = 1 << 18
@@ -33,13 +35,22 @@ class OutputStream:
     """A pipe's or terminal's read end, its ring, and the cursors of those who take from it."""
 
     def __init__(
-        self, name: str, descriptor: int, ring: Ring, *, drop_unattended: bool, changed: Callable[[], None]
+        self,
+        name: str,
+        descriptor: int,
+        ring: Ring,
+        *,
+        drop_unattended: bool,
+        rate: OutputRate,
+        changed: Callable[[], None],
     ) -> None:
         self.name = name
         self.ring = ring
         self.drained = False
         self._descriptor = descriptor
         self._drop_unattended = drop_unattended
+        self._rate = rate
+        self._rate_timer: asyncio.TimerHandle | None = None
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._cursors: set[Cursor] = set()
@@ -68,7 +79,7 @@ class OutputStream:
 
     def resume(self) -> None:
         """Read on, if there is room: called when something was taken."""
-        if not self._reading and not self.drained and self._room() > 0:
+        if not self._reading and not self.drained and self._rate_timer is None and self._room() > 0:
             self._reading = True
             self._loop.add_reader(self._descriptor, self._read)
 
@@ -108,18 +119,33 @@ class OutputStream:
         if room <= 0:
             self._stop_reading()
             return False
+        at_once = min(room, READ_AT_ONCE)
+        if not self._process_ended:
+            at_once = self._rate.room(at_once)
+            if not at_once:
+                self._wait_for_the_rate()
+                return False
         try:
-            count = self.ring.fill(self._descriptor, min(room, READ_AT_ONCE))
+            count = self.ring.fill(self._descriptor, at_once)
         except BlockingIOError:
             if self._process_ended:
                 self._finish(leftover=True)
             return False
         except OSError:  # a terminal whose last process ended
             count = 0
+        self._rate.spend(count)
         if count == 0:
             self._finish(leftover=False)
         self._changed()
         return count > 0
+
+    def _wait_for_the_rate(self) -> None:
+        self._stop_reading()
+        self._rate_timer = self._loop.call_later(self._rate.wait_seconds(), self._rate_allows)
+
+    def _rate_allows(self) -> None:
+        self._rate_timer = None
+        self.resume()
 
     def _finish(self, *, leftover: bool) -> None:
         self._stop_reading()
@@ -146,6 +172,9 @@ class OutputStream:
         self._loop.call_later(LEFTOVER_INTERVAL, self._discard)
 
     def _stop_reading(self) -> None:
+        if self._rate_timer is not None:
+            self._rate_timer.cancel()
+            self._rate_timer = None
         if self._reading:
             self._reading = False
             self._loop.remove_reader(self._descriptor)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 import orjson
 
 from runtime.host.output import OutputStream
+from runtime.host.output_rate import OutputRate
 from runtime.host.process import Process, ProcessRequest
 from runtime.host.ring import Ring
 
@@ -22,10 +23,11 @@ KEPT = "k"
 
 @dataclass(frozen=True)
 class OutputPolicy:
-    """How output is held: bytes kept of each stream, and whether unattended output is dropped."""
+    """How output is held and read: bytes kept of each stream, and whether unattended output is dropped."""
 
     retained: int
     drop_unattended: bool
+    rate: OutputRate
 
 
 @dataclass
@@ -129,6 +131,12 @@ def read_card(descriptor: int) -> ProcessRequest:
 
 def _add_stream(process: Process, name: str, descriptor: int, ring: Ring, policy: OutputPolicy) -> None:
     changed: Callable[[], None] = process.changed
-    drop = policy.drop_unattended or not process.request.keeps_output
-    stream = OutputStream(name, descriptor, ring, drop_unattended=drop, changed=changed)
+    stream = OutputStream(
+        name,
+        descriptor,
+        ring,
+        drop_unattended=policy.drop_unattended or not process.request.keeps_output,
+        rate=policy.rate,
+        changed=changed,
+    )
     process.streams.append(stream)

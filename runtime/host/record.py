@@ -23,12 +23,16 @@ def new_sandbox_id() -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a sandbox may use."""
+    """What a sandbox may use; sizes in bytes, 0 for what is not bounded."""
 
     processors: float
     memory: int
     processes: int
     open_files: int
+    disk: int = 0
+    """Of its own files; those of its template don't count."""
+    output_rate: int = 0
+    """Bytes a second of all its processes' output together."""
 
     @property
     def scratch(self) -> int:
@@ -39,6 +43,15 @@ class Limits:
     def shared_memory(self) -> int:
         """Size of /dev/shm in bytes."""
         return min(self.memory // 8, 1 << 28)
+
+
+@dataclass(frozen=True)
+class VolumeMount:
+    """A volume that a sandbox sees at a path; the name is the one that it was asked for by."""
+
+    volume_id: str
+    name: str
+    path: str
 
 
 @dataclass
@@ -59,6 +72,8 @@ class SandboxRecord:
     environment: dict[str, str] = field(default_factory=dict)
     layers: list[str] = field(default_factory=list)
     """What its files lie upon, topmost first, above the skeleton that all have."""
+    volumes: list[VolumeMount] = field(default_factory=list)
+    """Mounted in this order."""
     user: str = "user"
     """Who runs a command that names nobody."""
     directory: str | None = None
@@ -112,6 +127,7 @@ class SandboxRecord:
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
                 "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
+                "volumes": [VolumeMount(**mount) for mount in stored["volumes"]],
                 "start": Start.from_json(stored["start"]),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }

@@ -3,14 +3,15 @@
 import copy
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.limits.asked import largest_limits, limited
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, VolumeMount, new_sandbox_id
 from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
 
@@ -30,16 +31,19 @@ class SandboxRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
     user: str = "user"
     directory: str | None = None
     alias: str = ""
     start: Start | None = None
-    limits: Limits | None = None
-    """None is what the settings say."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Limits of its own, as `read_limits` gives them."""
+    standard: Limits | None = None
+    """What holds where it asks for nothing else; None is what the settings say."""
 
     def digest(self) -> str:
         """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
-        wishes = replace(self, layers=(), limits=None, start=None)
+        wishes = replace(self, layers=(), standard=None, start=None)
         return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -58,21 +62,29 @@ def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> Sandbo
         metadata=dict(record.metadata),
         environment=dict(record.environment),
         layers=tuple(layers),
+        volumes=tuple(record.volumes),
         user=record.user,
         directory=record.directory,
         start=record.start,
-        limits=record.limits,
+        standard=record.limits,
     )
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
-    """What every sandbox may use."""
+    """What a sandbox may use that asks for nothing else."""
     return Limits(
-        settings.sandbox_processors,
-        settings.sandbox_memory,
-        settings.sandbox_processes,
-        settings.sandbox_open_files,
+        processors=settings.sandbox_processors,
+        memory=settings.sandbox_memory,
+        processes=settings.sandbox_processes,
+        open_files=settings.sandbox_open_files,
+        disk=settings.sandbox_disk,
+        output_rate=settings.sandbox_output_rate,
     )
+
+
+def largest_of(settings: RuntimeSettings) -> Limits:
+    """The most that a request may ask for."""
+    return largest_limits(settings.largest_sandbox, limits_of(settings))
 
 
 def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int | None) -> SandboxRecord:
@@ -83,7 +95,7 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         id=new_sandbox_id(),
         template=request.template,
         alias=request.alias,
-        limits=request.limits or limits_of(settings),
+        limits=limited(request.limits, request.standard or limits_of(settings), largest_of(settings)),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
@@ -94,6 +106,7 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         metadata=request.metadata,
         environment=request.environment,
         layers=list(request.layers),
+        volumes=list(request.volumes),
         user=request.user,
         directory=request.directory,
         start=request.start,

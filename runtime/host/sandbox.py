@@ -69,6 +69,7 @@ class Sandbox:
         self.ended_processes: list[Process] = []
         self._by_key: dict[str, Process] = {}
         self._own_programs: set[str] = set()
+        self.output_rate = policy.rate
         self._policy = policy
         self._supervisor = SupervisorConnection(connection, on_exit=self._exited, on_lost=self._lost)
         self._count = 0

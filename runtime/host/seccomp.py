@@ -38,6 +38,7 @@ CALLS_BY_MACHINE: dict[str, tuple[int, dict[str, int]]] = {
             "process_vm_writev": 311, "kcmp": 312, "move_pages": 279, "migrate_pages": 256, "syslog": 103,
             "pidfd_getfd": 438, "clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426,
             "io_uring_register": 427, "clone": 56, "ioctl": 16, "personality": 135, "socket": 41,
+            "socketpair": 53, "open_tree_attr": 467,
         },
     ),
     "aarch64": (
@@ -56,12 +57,13 @@ CALLS_BY_MACHINE: dict[str, tuple[int, dict[str, int]]] = {
             "process_vm_writev": 271, "kcmp": 272, "move_pages": 239, "migrate_pages": 238, "syslog": 116,
             "pidfd_getfd": 438, "clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426,
             "io_uring_register": 427, "clone": 220, "ioctl": 29, "personality": 92, "socket": 198,
+            "socketpair": 199, "open_tree_attr": 467,
         },
     ),
 }  # fmt: skip
 # "Not there" rather than "not allowed": the C library then takes the older way.
 ABSENT = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
-ARGUMENT_CHECKED = ("clone", "ioctl", "personality", "socket")
+ARGUMENT_CHECKED = ("clone", "ioctl", "personality", "socket", "socketpair")
 
 
 def filter_program(machine: str | None = None) -> bytes:
@@ -91,7 +93,9 @@ def filter_program(machine: str | None = None) -> bytes:
     program += _clone_without_namespaces(calls["clone"])
     program += _argument_not_among(calls["ioctl"], SECOND_ARGUMENT, TERMINAL_REQUESTS, errno.EPERM)
     program += _argument_among(calls["personality"], PERSONALITIES, errno.EPERM)
-    program += _argument_among(calls["socket"], SOCKET_FAMILIES, errno.EAFNOSUPPORT)
+    # A pair of another family would fail, but not before the kernel had loaded that family's module.
+    for name in ("socket", "socketpair"):
+        program += _argument_among(calls[name], SOCKET_FAMILIES, errno.EAFNOSUPPORT)
     program.append(_instruction(RETURN, ALLOW))
     return b"".join(program)
 

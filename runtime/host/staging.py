@@ -100,7 +100,7 @@ def _stage_inside(programs: Path, python_root: Path | None) -> Path:
 
 def _find_python(layout: Layout) -> tuple[str, Path | None]:
     """The interpreter for inside: the host's own, or our own base Python, copied where it is closed."""
-    if HOST_PYTHON.exists() and _version_of(HOST_PYTHON) >= OLDEST_PYTHON:
+    if HOST_PYTHON.exists() and version_of(HOST_PYTHON) >= OLDEST_PYTHON:
         return str(HOST_PYTHON.resolve()), None
     root = Path(sys.base_prefix)
     if not (root / "bin" / "python3").exists():
@@ -115,7 +115,8 @@ def _find_python(layout: Layout) -> tuple[str, Path | None]:
     return "/python/bin/python3", root
 
 
-def _version_of(python: Path) -> tuple[int, ...]:
+def version_of(python: Path) -> tuple[int, ...]:
+    """An interpreter's version, of two parts; zeros where it doesn't run."""
     question = [str(python), "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"]
     try:
         answer = subprocess.run(question, check=True, capture_output=True, text=True, timeout=30)

@@ -33,7 +33,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the runtime decides when we end
     runtime = socket.socket(fileno=int(sys.argv[1]))
-    runtime.set_inheritable(False)  # no sandbox may speak to the runtime by it, nor keep it open after us
+    # What we start must not have it: whoever holds it launches sandboxes and reads the requests for others.
+    runtime.set_inheritable(False)
     wakeup, write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)

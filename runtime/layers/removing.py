@@ -9,22 +9,24 @@ from pathlib import Path
 from runtime.layers.entries import FOLDER_FLAGS
 
 STEPS_DOWN = 64
+ROUNDS = 10_000
 
 
-def remove_tree(path: Path) -> None:
+def remove_tree(path: Path, parent: int | None = None) -> None:
     """Remove a folder with everything in it; one that isn't there is no error. Blocks meanwhile.
 
-    Raises `OSError` where something can't be removed.
+    A relative path is one in the open folder `parent`. Raises `OSError` where something can't be removed.
     """
     with suppress(FileNotFoundError):
-        top = _open_for_removal(str(path), None)
+        top = _open_for_removal(str(path), parent)
         try:
             # Folders that lie deep are moved to the top, and emptied in the next round.
-            while _empty(top, top, STEPS_DOWN):
-                pass
+            rounds = ROUNDS
+            while _empty(top, top, STEPS_DOWN) and rounds:
+                rounds -= 1
         finally:
             os.close(top)
-        path.rmdir()
+        os.rmdir(path, dir_fd=parent)
 
 
 def _empty(folder: int, top: int, steps: int) -> bool:

@@ -5,6 +5,7 @@ changes. Who uses which is asked, never noted: a count of our own could drift.
 """
 
 import asyncio
+import errno
 import secrets
 import string
 from collections import Counter
@@ -83,11 +84,19 @@ class LayerStore:
 
         Its record has to name the layer already: whoever is killed in between finds out by `retake`.
         """
-        changes.rename(self.folder(layer))
+        try:
+            changes.rename(self.folder(layer))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # On a file system of its own. What is in the layer too shows the same files as without it.
+            self.copy(layer, changes)
+            changes.rename(_old(changes))
         self._leave_empty(layer, changes)
 
     def retake(self, layers: Sequence[str], changes: Path) -> list[str]:
         """The layers that a sandbox has, after a `take` that may not have come to its end."""
+        remove_tree(_old(changes))
         if not changes.is_dir():
             self._leave_empty(layers[0], changes)
         elif layers and not self.folder(layers[0]).is_dir():
@@ -166,11 +175,16 @@ class LayerStore:
             if taken.is_dir():
                 make_alike(taken, new / tree)
         new.rename(changes)
+        remove_tree(_old(changes))
 
 
 def new_layer_id() -> str:
     """An id that no layer has."""
     return "l" + "".join(secrets.choice(ID_ALPHABET) for _ in range(19))
+
+
+def _old(changes: Path) -> Path:
+    return changes.with_name(f"{changes.name}.old")
 
 
 def _remove_all(folders: Iterable[Path]) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import structlog
 
 from runtime.network.addresses import Wall
+from runtime.network.fields import HEADER_VALUE
 from runtime.network.flow import Flow
 from runtime.network.outward import Destination, RefusedError, connect
+from runtime.network.placeholders import filled
 from runtime.network.policy import Policy
 from runtime.network.relay import Streams
 from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
@@ -52,6 +54,8 @@ class Ways:
     wall: Wall
     serve: Serve
     """Serves one connection, in whatever protocol it speaks."""
+    secret: Callable[[str, str], str]
+    """The value of a secret, by team and name; raises LookupError where there is none."""
     lookups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUPS_AT_ONCE))
     open: int = 0
     """Connections of all sandboxes together."""
@@ -74,10 +78,13 @@ class Counters:
 class SandboxEgress:
     """Accepts from inside and serves, until it is closed."""
 
-    def __init__(self, sandbox_id: str, listener: socket.socket, policy: Policy, ways: Ways) -> None:
+    def __init__(
+        self, sandbox_id: str, team: str, listener: socket.socket, policy: Policy, ways: Ways
+    ) -> None:
         listener.setblocking(False)
         self.counters = Counters()
         self._sandbox_id = sandbox_id
+        self._team = team
         self._listener = listener
         self._policy = policy
         self._ways = ways
@@ -97,6 +104,12 @@ class SandboxEgress:
         for flow in list(self._flows):
             if flow.address is not None and not policy.permits(flow.name, flow.address):
                 flow.abort()
+
+    def headers_for(self, name: str) -> dict[str, str]:
+        """The headers that rules set for requests to a name, with their secrets; `RefusedError` without."""
+        return {
+            header: self._filled(header, value) for header, value in self._policy.headers_for(name).items()
+        }
 
     def figures(self) -> dict[str, Any]:
         """What went through until now, and what was refused, as the runtime's own API shows it."""
@@ -131,6 +144,15 @@ class SandboxEgress:
         flow.name, flow.address = outward.name, outward.address
         flow.outer = Streams(*await asyncio.open_connection(sock=outward.connection))
         return flow.outer
+
+    def _filled(self, header: str, value: str) -> str:
+        try:
+            whole = filled(value, lambda name: self._ways.secret(self._team, name))
+        except LookupError as error:
+            raise RefusedError(f"network.rules set the header {header}, but {error.args[0]}") from error
+        if not HEADER_VALUE.fullmatch(whole):
+            raise RefusedError(f"network.rules set the header {header} to a secret that is no header's value")
+        return whole
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

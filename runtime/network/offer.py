@@ -1,6 +1,6 @@
 """What this machine offers its sandboxes of a network, as its settings say."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from runtime.host.errors import InvalidSandboxRequestError
@@ -14,8 +14,14 @@ from runtime.network.proxy import serve
 class NetworkOffer:
     """The default, and the ways out that all sandboxes share."""
 
-    def __init__(self, default: Literal["off", "none", "proxy"], private_allowed: str) -> None:
-        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve)
+    def __init__(
+        self,
+        default: Literal["off", "none", "proxy"],
+        private_allowed: str,
+        secret: Callable[[str, str], str],
+    ) -> None:
+        """With `secret`, the value of a team's secret by team and name; it raises LookupError."""
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, secret)
         self._default = default
 
     def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:

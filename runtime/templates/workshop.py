@@ -50,7 +50,7 @@ class Workshop:
 
     async def open(self, layers: Sequence[str], limits: Limits) -> Sandbox:
         """A sandbox on these layers, topmost first; whoever opens it closes it."""
-        request = SandboxRequest(template=BUILDING, lifetime=0, layers=tuple(layers), limits=limits)
+        request = SandboxRequest(template=BUILDING, lifetime=0, layers=tuple(layers), standard=limits)
         record = new_record(request, self._settings, self._user_ids.take())
         try:
             await asyncio.to_thread(self._store.make, record)

@@ -1,16 +1,20 @@
 """The door: TLS and names, and clients that are slow, loud or lost. Others never feel them."""
 
 import asyncio
+import base64
 import json
 import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from e2b import E2B
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from runtime.door.listening import certificate_of, listen
 from runtime.host.errors import MachineUnfitError
@@ -19,6 +23,7 @@ from tests.fixtures.certificates import Authority, names_lead_to
 from tests.fixtures.runtime import REPOSITORY, RuntimeProcess, runtime_folder
 
 DOMAIN = "sandboxes.test"
+PREVIEW_SERVER = Path(__file__).with_name("preview_server.py")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,39 @@ async def test_the_sdk_needs_a_domain_and_a_key_alone(
                     await asyncio.sleep(0.05)
             assert "Directory listing" in (await anyone.get(page)).text
         assert await asyncio.to_thread(client.Sandbox.kill, sandbox.sandbox_id)
+
+
+async def test_a_websocket_passes_through_tls(secured: RuntimeProcess, authority: Authority) -> None:
+    headers = {"X-API-Key": secured.api_key}
+    async with httpx.AsyncClient(verify=trusting(authority), headers=headers) as control:
+        url = f"https://localhost:{port_of(secured)}"
+        made = (await control.post(f"{url}/v2/sandboxes", json={"templateID": "base"})).json()
+        inside = {"E2b-Sandbox-Id": made["sandboxID"], "X-Access-Token": made["envdAccessToken"]}
+        server = {"file": PREVIEW_SERVER.read_bytes()}
+        await control.post(f"{url}/files?path=server.py", files=server, headers=inside)
+        start = {"process": {"cmd": "python3", "args": ["server.py", "8000"]}}
+        envelope = json.dumps(start).encode()
+        async with control.stream(
+            "POST",
+            f"{url}/process.Process/Start",
+            content=b"\0" + len(envelope).to_bytes(4, "big") + envelope,
+            headers={**inside, "Content-Type": "application/connect+json"},
+        ) as output:
+            async with asyncio.timeout(10):
+                async for part in output.aiter_bytes():
+                    if base64.b64encode(b"listening")[:8] in part:
+                        break
+            port = {"E2b-Sandbox-Id": made["sandboxID"], "E2b-Sandbox-Port": "8000"}
+            address = f"wss://localhost:{port_of(secured)}/socket"
+            async with connect(
+                address,
+                ssl=trusting(authority),
+                additional_headers=port,
+                subprotocols=[Subprotocol("echo")],
+            ) as socket:
+                await socket.send("hello")
+                assert await socket.recv() == "hello"
+        await control.delete(f"{url}/sandboxes/{made['sandboxID']}")
 
 
 async def test_whom_nobody_trusts_is_not_spoken_to(secured: RuntimeProcess) -> None:

@@ -1,6 +1,7 @@
 """Layers on disk: copied as they are, merged as overlayfs shows them, kept as long as somebody uses them."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runtime.host.layout import Layout
+from runtime.layers.disk import disk_use
 from runtime.layers.entries import OPAQUE
 from runtime.layers.errors import LayerNotFoundError, TreeTooDeepError
 from runtime.layers.merging import merge
@@ -112,7 +114,7 @@ def test_folders_that_are_nested_too_deep_are_refused_and_can_be_removed(tmp_pat
     tree = tmp_path / "tree"
     tree.mkdir()
     folder = os.open(tree, os.O_RDONLY)
-    for _ in range(3000):
+    for _ in range(600):
         os.mkdir("d", dir_fd=folder)
         below = os.open("d", os.O_RDONLY, dir_fd=folder)
         os.close(folder)
@@ -175,6 +177,30 @@ async def captured(store: LayerStore, changes: Path, below: Sequence[str]) -> As
 
 def names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
+
+
+def test_disk_use_counts_every_file_once_however_deep_it_lies(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    (first / "file").write_bytes(b"x" * 1_000_000)
+    os.link(first / "file", first / "again")
+    os.link(first / "file", second / "shared")
+    (first / "link").symlink_to("/usr")
+    deep = os.open(second, os.O_RDONLY)
+    for _ in range(600):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(os.open("bottom", os.O_WRONLY | os.O_CREAT, dir_fd=deep))
+    os.write(written := os.open("bottom", os.O_WRONLY, dir_fd=deep), b"y" * 500_000)
+    os.close(written)
+    os.close(deep)
+    used = disk_use({"first": [first], "second": [second]})
+    assert 1_000_000 < used["first"] < 1_100_000
+    assert 500_000 < used["second"] < 500_000 + 700 * 4096 + 10_000
+    remove_tree(second)
 
 
 def stacked(tmp_path: Path) -> list[Path]:
@@ -299,6 +325,19 @@ def test_a_stopped_sandboxs_changes_are_taken_and_empty_ones_left(
     assert names(changes) == ["root"]
     assert names(changes / "root") == []
     assert stat.S_IMODE((changes / "root").stat().st_mode) == 0o751
+
+
+def test_changes_on_a_file_system_of_their_own_are_taken_too(store: LayerStore, changes: Path) -> None:
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared_memory) as elsewhere:
+        moved = Path(shutil.copytree(changes, Path(elsewhere) / "up"))
+        (moved / "root" / "sparse").touch()
+        os.truncate(moved / "root" / "sparse", 1 << 30)
+        store.take("lnew", moved)
+        assert names(store.folder("lnew") / "root") == ["file", "sparse"]
+        assert (store.folder("lnew") / "root" / "file").read_text() == "content"
+        assert names(Path(elsewhere)) == ["up"]
+        assert names(moved / "root") == []
 
 
 def test_a_runtime_killed_while_it_takes_changes_loses_none(store: LayerStore, changes: Path) -> None:

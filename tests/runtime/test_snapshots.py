@@ -176,3 +176,25 @@ def test_the_synchronous_sdk_does_the_same(e2b: E2B) -> None:
     for each in (fork, made, sandbox):
         each.kill()
     assert e2b.Sandbox.delete_snapshot(snapshot.snapshot_id) is True
+
+
+async def test_a_runtime_of_an_ordinary_user_captures_too(unprivileged_runtime: RuntimeProcess) -> None:
+    sandboxes = unprivileged_runtime.client.AsyncSandbox
+    sandbox = await sandboxes.create(timeout=60)
+    await sandbox.commands.run(
+        "echo content > file; mkdir closed; touch closed/inside; chmod 0 closed; chmod 0 file; "
+        "rm /etc/debian_version; rm -r .config; mkfifo pipe; ln file other"
+    )
+    snapshot = await sandbox.create_snapshot("unprivileged")
+    await sandbox.pause(keep_memory=False)
+    for name in (snapshot.snapshot_id, (await sandbox.create_snapshot()).snapshot_id):
+        made = await sandboxes.create(name, timeout=60)
+        shown = await made.commands.run(
+            "stat -c %a closed file; chmod 700 closed file; cat file; ls closed; "
+            "test -e /etc/debian_version || echo gone; test -p pipe && echo pipe; stat -c %h other"
+        )
+        assert shown.stdout.split() == ["0", "0", "content", "inside", "gone", "pipe", "2"]
+        await made.kill()
+        assert await sandboxes.delete_snapshot(name) is True
+    await sandbox.kill()
+    assert list((unprivileged_runtime.state / "layers").iterdir()) == []

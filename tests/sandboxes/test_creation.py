@@ -70,6 +70,15 @@ async def test_a_provider_without_an_account_is_listed_as_not_configured(client:
     assert not by_name["e2b"]["healthy"]
 
 
+async def test_the_local_provider_tells_what_holds_on_this_machine(client: Client) -> None:
+    answer = await client.query("{ providers { name capabilities } }")
+    told = {provider["name"]: provider["capabilities"] for provider in answer["providers"]}
+    assert told["e2b"] is None
+    assert all(told["local"]["isolation"]["walls"].values())
+    assert set(told["local"]["guarantees"]) >= {"own_user", "memory", "processes"}
+    assert told["local"]["limits"]["mechanism"]
+
+
 async def test_what_a_sandbox_is_made_with_is_kept_also_after_its_end(client: Client) -> None:
     metadata = {"owner": "élise ✓", "nested": {"list": [1, 2.5, None, True]}}
     async with client.sandbox(

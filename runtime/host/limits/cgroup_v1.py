@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.host.errors import SandboxGoneError
-from runtime.host.limits.mechanism import Usage, shared_resource_limits
+from runtime.host.limits.mechanism import CGROUP_BOUNDS, Usage, cgroup_resource_limits
 from runtime.host.record import Limits
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -25,12 +25,7 @@ class CgroupV1:
     """Below our own groups, so that what bounds the runtime bounds its sandboxes too."""
 
     name = "cgroup-v1"
-    enforces = {  # noqa: RUF012
-        "memory": "cgroup",
-        "processes": "cgroup",
-        "processors": "cgroup",
-        "open_files": "rlimit",
-    }
+    bounds = CGROUP_BOUNDS
 
     def __init__(self) -> None:
         own = _groups_of("self")
@@ -75,7 +70,7 @@ class CgroupV1:
 
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Open files have no cgroup."""
-        return shared_resource_limits(limits)
+        return cgroup_resource_limits(limits)
 
 
 class GroupV1:
@@ -108,6 +103,11 @@ class GroupV1:
         """The kernel's count."""
         text = (self._folders["memory"] / "memory.oom_control").read_text()
         return int(dict(line.split() for line in text.splitlines()).get("oom_kill", 0))
+
+    def refused_processes(self) -> int:
+        """The kernel's count."""
+        text = (self._folders["pids"] / "pids.events").read_text()
+        return int(dict(line.split() for line in text.splitlines()).get("max", 0))
 
     def remove(self) -> None:
         """The kernel lets go of a group some moments after its last process."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runtime.host.errors import SandboxGoneError
 from runtime.host.limits.cgroup_v1 import PERIOD_MICROSECONDS, group_name, remove_group, sweep_groups
-from runtime.host.limits.mechanism import Usage, shared_resource_limits
+from runtime.host.limits.mechanism import CGROUP_BOUNDS, Usage, cgroup_resource_limits
 from runtime.host.record import Limits
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -18,12 +18,7 @@ class CgroupV2:
     """A group for each sandbox beside our own leaf: a group with controllers may hold no processes itself."""
 
     name = "cgroup-v2"
-    enforces = {  # noqa: RUF012
-        "memory": "cgroup",
-        "processes": "cgroup",
-        "processors": "cgroup",
-        "open_files": "rlimit",
-    }
+    bounds = CGROUP_BOUNDS
 
     def __init__(self) -> None:
         self._parent = _group_of("self")
@@ -74,7 +69,7 @@ class CgroupV2:
 
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Open files have no cgroup."""
-        return shared_resource_limits(limits)
+        return cgroup_resource_limits(limits)
 
 
 class GroupV2:
@@ -103,6 +98,10 @@ class GroupV2:
     def out_of_memory_kills(self) -> int:
         """The kernel's count."""
         return self._counter("memory.events", "oom_kill")
+
+    def refused_processes(self) -> int:
+        """The kernel's count."""
+        return self._counter("pids.events", "max")
 
     def remove(self) -> None:
         """The kernel lets go of a group some moments after its last process."""

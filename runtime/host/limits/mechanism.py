@@ -1,10 +1,28 @@
 """What every way of limiting offers."""
 
 import resource
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from runtime.host.record import Limits
+
+
+class Bound(NamedTuple):
+    """How a resource is bounded, in words, and whether that holds against a sandbox that tries its worst."""
+
+    how: str
+    firm: bool
+
+
+CGROUP_BOUNDS: Mapping[str, Bound] = {
+    "memory": Bound("cgroup", firm=True),
+    "processes": Bound("cgroup", firm=True),
+    "processors": Bound("cgroup", firm=True),
+    "open_files": Bound("rlimit", firm=True),
+}
+SPARE_PROCESSES = 16
+"""By so much the rlimit lies above a group's bound, which alone counts what it refuses."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,10 @@ class LimitGroup(Protocol):
         """How many of its processes were ended because it had no memory left."""
         ...
 
+    def refused_processes(self) -> int:
+        """How often it was refused another process because it had as many as it may."""
+        ...
+
     def remove(self) -> None:
         """Called when its processes are gone."""
         ...
@@ -36,8 +58,8 @@ class LimitMechanism(Protocol):
     """A way of limiting on this machine."""
 
     name: str
-    enforces: dict[str, str]
-    """By resource, how it is bounded: shown to whoever asks what holds here."""
+    bounds: Mapping[str, Bound]
+    """By resource."""
 
     def admit(self, sandbox_id: str, pid: int, limits: Limits) -> LimitGroup:
         """Bound pid 1 of a sandbox, and so all that it will start."""
@@ -54,6 +76,11 @@ class LimitMechanism(Protocol):
     def resource_limits(self, limits: Limits) -> dict[int, int]:
         """Limits that the supervisor sets on itself."""
         ...
+
+
+def cgroup_resource_limits(limits: Limits) -> dict[int, int]:
+    """The rlimits beside a cgroup."""
+    return shared_resource_limits(replace(limits, processes=limits.processes + SPARE_PROCESSES))
 
 
 def shared_resource_limits(limits: Limits) -> dict[int, int]:

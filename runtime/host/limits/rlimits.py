@@ -6,13 +6,16 @@ Best effort, and said so: processor shares are not bounded, and memory is checke
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from runtime.host.limits.mechanism import Usage, shared_resource_limits
+from runtime.host.limits.mechanism import Bound, Usage, shared_resource_limits
 from runtime.host.record import Limits
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+NICENESS = 5
+NEARLY_ALL = 0.95
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,15 +23,17 @@ class Rlimits:
     """What an ordinary user can do."""
 
     name = "rlimits"
-    enforces = {  # noqa: RUF012
-        "memory": "rlimit for each process, and a watch over their sum",
-        "processes": "rlimit",
-        "processors": "not bounded",
-        "open_files": "rlimit",
+    bounds: Mapping[str, Bound] = {
+        "memory": Bound("rlimit for each process, and a watch over their sum", firm=False),
+        "processes": Bound("rlimit", firm=True),
+        "processors": Bound("not bounded, but the runtime goes first (nice)", firm=False),
+        "open_files": Bound("rlimit", firm=True),
     }
 
     def admit(self, _sandbox_id: str, pid: int, limits: Limits) -> "ProcessTree":
-        """The supervisor bounds itself; here is what watches it."""
+        """The supervisor bounds itself; here is what watches it, and lets the runtime go first."""
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
         return ProcessTree(pid, limits)
 
     def find(self, _sandbox_id: str, pid: int, limits: Limits) -> "ProcessTree":
@@ -50,6 +55,7 @@ class ProcessTree:
         self._pid = pid
         self._limits = limits
         self._kills = 0
+        self._crowded = 0
 
     def usage(self) -> Usage:
         """Summed over the processes."""
@@ -61,9 +67,14 @@ class ProcessTree:
         """How often the watch had to end a process."""
         return self._kills
 
+    def refused_processes(self) -> int:
+        """The kernel counts no refusals here: how often the watch found nearly as many as there may be."""
+        return self._crowded
+
     def watch(self) -> None:
         """End the largest process where all together hold more than the sandbox may."""
         sizes = {pid: _resident(pid) for pid in self._pids()}
+        self._crowded += len(sizes) >= NEARLY_ALL * self._limits.processes
         if sum(sizes.values()) <= self._limits.memory:
             return
         sizes.pop(self._pid, None)
