@@ -38,22 +38,30 @@ case $target in
     *) target=${{BUILD_DIRECTORY:-$(home)}}/$target ;;
 esac
 unpacked=$(mktemp -d /.build-XXXXXXXX)
-trap 'chmod -R u+rwX "$unpacked"; rm -rf "$unpacked"' EXIT
-tar --extract $packing --no-same-owner --directory "$unpacked" --file -
-entry=$unpacked/$source
+mkdir "$unpacked/files"
+trap 'chmod -R u+rwX "$unpacked" 2>/dev/null; rm -rf "$unpacked"' EXIT
+tar --extract $packing --no-same-owner --directory "$unpacked/files" --file -
+entry=$unpacked/files/$source
+entry=${{entry%/.}}
 if [ ! -e "$entry" ] && [ ! -L "$entry" ]; then
     echo "source path does not exist: $source" >&2
     exit 1
 fi
 give "$entry"
 if [ -d "$entry" ] && [ ! -L "$entry" ]; then
-    make_folder "$target"
-    same_owner=--no-same-owner
-    [ "$(id -u)" != 0 ] || same_owner=--same-owner
-    # A folder is merged into one that is there; links to folders there are followed, others replaced.
-    tar --create ${{mode:+--mode "$mode"}} --directory "$entry" --file - . |
-        tar --extract $same_owner --preserve-permissions --keep-directory-symlink --no-overwrite-dir \\
-            --directory "$target" --file -
+    target=${{target%/}}
+    if [ -e "$target" ] || [ -L "$target" ]; then
+        same_owner=--no-same-owner
+        [ "$(id -u)" != 0 ] || same_owner=--same-owner
+        # A folder is merged into one that is there; links to folders there are followed, others replaced.
+        tar --create ${{mode:+--mode "$mode"}} --directory "$entry" --file - . |
+            tar --extract $same_owner --preserve-permissions --keep-directory-symlink --no-overwrite-dir \\
+                --directory "$target" --file -
+    else
+        make_folder "$(dirname "$target")"
+        [ -z "$mode" ] || find "$entry" -depth ! -type l -exec chmod "$mode" {{}} +
+        mv -T "$entry" "$target"
+    fi
 else
     case $target in
         */) make_folder "$target" ;;

@@ -1,5 +1,7 @@
 """Templates by E2B's builder: each step runs in a sandbox, and new sandboxes begin where they ended."""
 
+import shutil
+
 import httpx
 import pytest
 from e2b import E2B, AsyncSandbox, LogEntry
@@ -55,6 +57,31 @@ async def test_a_user_that_is_missing_is_made(e2b: E2B) -> None:
     await e2b.AsyncTemplate.build(template, "with-ada")
     sandbox = await e2b.AsyncSandbox.create("with-ada", timeout=60)
     assert await run(sandbox, "whoami; pwd; cat ~/me") == "ada\n/home/ada\nada\n"
+    await sandbox.kill()
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="this machine has no packages of Debian's kind")
+async def test_packages_are_installed_beside_those_of_the_host(e2b: E2B) -> None:
+    control = (
+        "Package: greeter\\nVersion: 1\\nArchitecture: all\\nMaintainer: a <a@b>\\nDescription: greets\\n"
+    )
+    template = (
+        e2b.AsyncTemplate()
+        .from_base_image()
+        .run_cmd(
+            [
+                "mkdir -p /opt/greeter/DEBIAN /opt/greeter/usr/bin && cd /opt",
+                f"printf '{control}' > greeter/DEBIAN/control",
+                "printf '#!/bin/sh\\necho welcome' > greeter/usr/bin/greeter",
+                "chmod 755 greeter/usr/bin/greeter",
+                "dpkg-deb --build greeter && dpkg --install greeter.deb",
+            ],
+            user="root",
+        )
+    )
+    await e2b.AsyncTemplate.build(template, "packaged")
+    sandbox = await e2b.AsyncSandbox.create("packaged", timeout=60)
+    assert await run(sandbox, "greeter; dpkg-query -W greeter; id -u www-data") == "welcome\ngreeter\t1\n33\n"
     await sandbox.kill()
 
 
