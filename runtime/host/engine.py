@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from runtime.host.bubblewrap import Launch
+from runtime.host.bubblewrap import ExtraMount, Launch
 from runtime.host.disk.disks import Disks
 from runtime.host.errors import HostError, SupervisorError
 from runtime.host.launch import Launched, connect, launch
@@ -180,6 +180,10 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+            extra_mounts=[
+                ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
+                for mount in record.volumes
+            ],
             redirection=self._network.redirection,
         )
         return await launch(
@@ -195,7 +199,7 @@ class Engine:
 
     def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
         """Whether the supervisor that was started for one could as well be the other's."""
-        return one.layers == other.layers and one.limits == other.limits
+        return one.layers == other.layers and one.volumes == other.volumes and one.limits == other.limits
 
     async def _open_egress_again(self, sandbox: Sandbox) -> None:
         """The same for one that an earlier runtime started; its supervisor may be too old for it."""

@@ -103,6 +103,8 @@ def take_up(key: str, kept: Sequence[int], policy: OutputPolicy) -> Process:
         process.input_kept = True
     for name, read_end, memory_file in (("stdout", rest[0], rest[1]), ("stderr", rest[2], rest[3])):
         _add_stream(process, name, read_end, Ring.reopen(memory_file), policy)
+    if not request.keeps_output:
+        process.detach(process.attach())  # only output that somebody once took is dropped
     return process
 
 
@@ -130,6 +132,11 @@ def read_card(descriptor: int) -> ProcessRequest:
 def _add_stream(process: Process, name: str, descriptor: int, ring: Ring, policy: OutputPolicy) -> None:
     changed: Callable[[], None] = process.changed
     stream = OutputStream(
-        name, descriptor, ring, drop_unattended=policy.drop_unattended, rate=policy.rate, changed=changed
+        name,
+        descriptor,
+        ring,
+        drop_unattended=policy.drop_unattended or not process.request.keeps_output,
+        rate=policy.rate,
+        changed=changed,
     )
     process.streams.append(stream)

@@ -32,14 +32,15 @@ class TreePlaces:
 
     def trees(self, *, skeleton: Path, layers: Sequence[Path], data: Path) -> Trees:
         """For bubblewrap's command line; `layers` are folders with `root` and `usr`, topmost first."""
-        programs = [str(self._place(layer / "usr")) for layer in layers]
+        programs = [str(self.place(layer / "usr")) for layer in layers]
         return Trees(
-            root_layers=[*(str(self._place(layer / "root")) for layer in layers), str(self._place(skeleton))],
+            root_layers=[*(str(self.place(layer / "root")) for layer in layers), str(self.place(skeleton))],
             program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.own_programs else [],
             upper=str(self.layout.staging / DATA if self.mounted else data),
         )
 
-    def _place(self, path: Path) -> Path:
+    def place(self, path: Path) -> Path:
+        """Where bubblewrap finds a folder of ours."""
         if not self.mounted:
             return path
         return self.layout.staging / SHARED / path.relative_to(self.layout.shared)
