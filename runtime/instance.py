@@ -118,6 +118,7 @@ class Runtime:
             }
         )
         log.info("self_test_passed", limits=self._mechanism.name, walls=len(walls))
+        self.host.warm.begin()
         self._tasks = [asyncio.ensure_future(self._watch_time()), asyncio.ensure_future(self.metrics.run())]
 
     async def stop(self) -> None:

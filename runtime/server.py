@@ -21,6 +21,7 @@ from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
 from runtime.keys import Keys, teams_by_key
+from runtime.memory import keep_freed_pieces
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -51,6 +52,7 @@ def serve(settings: RuntimeSettings) -> None:
         )
     )
     _raise_open_files()
+    keep_freed_pieces()
     try:
         uvloop.run(_serve(settings))
     except asyncio.CancelledError:
@@ -72,7 +74,9 @@ async def _serve(settings: RuntimeSettings) -> None:
     )
     config = uvicorn.Config(
         application,
-        http=bounded_protocol(settings.request_timeout),
+        http=bounded_protocol(
+            connection_limit=settings.connection_limit, head_seconds=settings.request_timeout
+        ),
         ws=UpgradedConnection,
         lifespan="off",
         log_level="warning",

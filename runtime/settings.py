@@ -51,6 +51,7 @@ class RuntimeSettings(BaseSettings):
         description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
         "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
     )
+    connection_limit: int = Field(10_000, ge=1, description="How many connections are served at once.")
     request_timeout: int = Field(
         20, ge=1, description="How long a client may take to send a request's headers, and a body of JSON."
     )
@@ -64,6 +65,12 @@ class RuntimeSettings(BaseSettings):
     sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
     sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
     volume_limit: int = Field(1000, ge=0, description="How many volumes may exist at once.")
+    warm_sandboxes: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="Sandboxes of the base template that are kept ready for whoever asks next; 0 keeps none.",
+    )
     sandbox_disk: int = Field(
         10240 * MEBIBYTE, ge=32 * MEBIBYTE, description="What a sandbox may keep on disk of its own."
     )

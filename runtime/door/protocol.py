@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-CONNECTIONS = 10_000
 HEAD_BYTES = 64 * 1024
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What is refused here gets the same JSON as everywhere else, and the connection ends."""
 
+    connection_limit = 10_000
     head_seconds = 20
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
@@ -21,8 +21,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let it in, unless there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS:
-            message = f"the runtime serves at most {CONNECTIONS} connections at once; close some of yours"
+        if len(self.connections) > self.connection_limit:
+            message = f"the runtime serves at most {self.connection_limit} connections at once; close some"
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, message)
         else:
             self._expect_head()
@@ -79,9 +79,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(head_seconds: int) -> type[BoundedProtocol]:
-    """The protocol, where a request's head may take so long."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"head_seconds": head_seconds})
+def bounded_protocol(*, connection_limit: int, head_seconds: int) -> type[BoundedProtocol]:
+    """The protocol with bounds of its own."""
+    bounds = {"connection_limit": connection_limit, "head_seconds": head_seconds}
+    return type("BoundedProtocol", (BoundedProtocol,), bounds)
 
 
 def _response(status: HTTPStatus, body: dict[str, Any]) -> bytes:

@@ -74,6 +74,21 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
+        sandbox = await self.bring_up(record)
+        try:
+            await self.put_to_use(sandbox)
+        except BaseException:
+            await self.stop(record)
+            raise
+        return sandbox
+
+    async def put_to_use(self, sandbox: Sandbox) -> None:
+        """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
+        await self._open_egress(sandbox)
+        self._store.save(sandbox.record)
+
+    async def bring_up(self, record: SandboxRecord) -> Sandbox:
+        """Start a supervisor with a record's layers and limits alone; whose it will be is still open."""
         launched = await self._launch(record)
         record.pid1 = launched.pid1
         record.programs = self._programs.folder
@@ -83,11 +98,9 @@ class Engine:
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
             )
             sandbox = self._connect(record, group)
-            await self._open_egress(sandbox)
         except BaseException:
             await self.stop(record)
             raise
-        self._store.save(record)
         return sandbox
 
     async def take_up(self, record: SandboxRecord) -> Sandbox | None:

@@ -14,6 +14,8 @@ from typing import Literal
 
 import orjson
 
+from runtime.host.process import Process
+
 Level = Literal["debug", "info", "warn", "error"]
 
 FILE_LIMIT = 128 * 1024
@@ -72,6 +74,18 @@ class Journal:
 
     def _older(self, sandbox_id: str) -> Path:
         return self._folder / f"{sandbox_id}.log.1"
+
+
+def tell_of_process(journal: Journal, sandbox_id: str, process: Process) -> None:
+    """That a process was started, or how it ended."""
+    request, ending = process.request, process.ending
+    if ending is None:
+        command = " ".join((request.command, *request.arguments))
+        journal.write(sandbox_id, "process started", pid=process.pid, command=command)
+    else:
+        level: Level = "info" if ending.exit_code == 0 else "warn"
+        reason = "OUT_OF_MEMORY" if process.out_of_memory else ending.status
+        journal.write(sandbox_id, "process ended", level=level, pid=process.pid, reason=reason)
 
 
 def _entries_of(path: Path) -> Iterator[Entry]:

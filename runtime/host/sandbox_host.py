@@ -24,7 +24,7 @@ from runtime.host.errors import (
     SandboxNotFoundError,
     SandboxUnresponsiveError,
 )
-from runtime.host.journal import Journal, Level
+from runtime.host.journal import Journal, tell_of_process
 from runtime.host.process import Process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
@@ -32,6 +32,7 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.starting import bring_up
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.host.warm import WarmSandboxes
 from runtime.layers.store import LayerStore
 from runtime.network.fields import with_egress
 from runtime.network.offer import NetworkOffer
@@ -71,6 +72,7 @@ class SandboxHost:
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._making = 0
+        self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
         self._stopping = False
         engine.on_lost = self._supervisor_lost
         engine.on_process = self._tell_of_process
@@ -213,6 +215,9 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
+            if record.is_warm:
+                await self.warm.remove(record)
+                continue
             never_made = record.state == "running" and record.pid1 is None
             if never_made or self.endings.find(record.id) is not None:
                 # Its making or its end was cut short; nobody counts on it.
@@ -240,6 +245,7 @@ class SandboxHost:
     async def close(self) -> None:
         """End every sandbox's processes, and keep its files for the next runtime."""
         self._stopping = True
+        await self.warm.close()
         bound = asyncio.Semaphore(STOPS_AT_ONCE)
         await asyncio.gather(*(self._interrupt(record, bound) for record in list(self.records.values())))
 
@@ -263,28 +269,36 @@ class SandboxHost:
         return record
 
     async def _make(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
-        record = new_record(request, self._settings, self._user_ids.take())
+        record = new_record(request, self._settings, None)
         record.idempotency_key = idempotency_key
         record.idempotency_digest = request.digest() if idempotency_key else None
+        sandbox = self.warm.give(record)
         try:
-            await asyncio.to_thread(self._store.make, record)
-            await self._begin(record)
+            if sandbox is None:
+                record.user_id = self._user_ids.take()
+                await asyncio.to_thread(self._store.make, record)
+                await self._begin(record)
+            else:
+                await self._engine.put_to_use(sandbox)
+                await self._bring_up(sandbox)
         except BaseException:
-            await asyncio.to_thread(self._store.remove, record.id)
-            self._user_ids.give_back(record.user_id)
+            await self.warm.remove(record)
             raise
         return record
 
     async def _begin(self, record: SandboxRecord) -> None:
         """Start its supervisor, and what runs in it by itself."""
         sandbox = await self._engine.start(record)
-        if record.start is None:
-            return
         try:
-            await bring_up(sandbox, record.start, lambda *_: None, self._settings.ready_timeout)
+            await self._bring_up(sandbox)
         except BaseException:
             await self._engine.stop(record)
             raise
+
+    async def _bring_up(self, sandbox: Sandbox) -> None:
+        if sandbox.record.start is not None:
+            seconds = self._settings.ready_timeout
+            await bring_up(sandbox, sandbox.record.start, lambda *_: None, seconds)
 
     async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
         if record.state == "paused":
@@ -340,16 +354,8 @@ class SandboxHost:
         return sandbox is not None and await sandbox.answers()
 
     def _tell_of_process(self, sandbox: Sandbox, process: Process) -> None:
-        if sandbox.id not in self.records:
-            return  # a template is built or starts in it
-        request, ending = process.request, process.ending
-        if ending is None:
-            command = " ".join((request.command, *request.arguments))
-            self.journal.write(sandbox.id, "process started", pid=process.pid, command=command)
-        else:
-            level: Level = "info" if ending.exit_code == 0 else "warn"
-            reason = "OUT_OF_MEMORY" if process.out_of_memory else ending.status
-            self.journal.write(sandbox.id, "process ended", level=level, pid=process.pid, reason=reason)
+        if sandbox.id in self.records:  # otherwise a template is built or starts in it
+            tell_of_process(self.journal, sandbox.id, process)
 
     def _supervisor_lost(self, sandbox: Sandbox) -> None:
         reason: EndReason = "OUT_OF_MEMORY" if sandbox.ran_out_of_memory() else "CRASHED"
@@ -358,6 +364,8 @@ class SandboxHost:
     async def _end_lost(self, sandbox_id: str, reason: EndReason) -> None:
         if sandbox_id in self.records:
             await self.kill(sandbox_id, reason)
+        else:
+            await self.warm.lost(sandbox_id)
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:

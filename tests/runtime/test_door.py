@@ -249,12 +249,24 @@ async def test_a_door_that_would_not_be_safe_is_not_opened() -> None:
         assert "keys and files would cross the network in the clear" in runtime.log.read_text()
 
 
-async def test_plain_http_beyond_loopback_is_had_by_asking_for_it() -> None:
+async def test_plain_http_beyond_loopback_and_few_connections_are_had_by_asking() -> None:
     with runtime_folder() as state:
-        runtime = RuntimeProcess(state, host="0.0.0.0", insecure_plain_http="true")
+        runtime = RuntimeProcess(state, host="0.0.0.0", insecure_plain_http="true", connection_limit="2")
         await runtime.start()
         assert runtime.url.startswith("http://127.0.0.1:")
+        await connections_beyond_the_bound_are_refused(runtime)
         await runtime.stop()
+
+
+async def connections_beyond_the_bound_are_refused(runtime: RuntimeProcess) -> None:
+    kept = [await asyncio.open_connection("127.0.0.1", port_of(runtime)) for _ in range(2)]
+    async with httpx.AsyncClient(base_url=runtime.url) as client:
+        assert (await client.get("/health")).status_code == 503
+        for _, writer in kept:
+            writer.close()
+        async with asyncio.timeout(10):
+            while (await client.get("/health")).status_code != 200:
+                await asyncio.sleep(0.02)
 
 
 async def test_programs_ask_how_to_reach_the_runtime(runtime: RuntimeProcess) -> None:

@@ -59,6 +59,15 @@ async def test_a_sandbox_pauses_and_is_connected_to(client: E2B) -> None:
         await client.AsyncSandbox.connect(name)
 
 
+async def test_the_network_is_changed_at_once(box: AsyncSandbox) -> None:
+    await box.update_network({"deny_out": ["0.0.0.0/0"]})
+    asked = "curl -s -o /dev/null -w '%{http_code}' http://192.0.2.1/"
+    assert (await box.commands.run(asked)).stdout == "403"
+    info = await box.get_info()
+    assert info.network is not None
+    assert info.network["deny_out"] == ["0.0.0.0/0"]
+
+
 async def test_a_command_in_the_foreground(box: AsyncSandbox) -> None:
     heard: list[str] = []
     result = await box.commands.run(

@@ -58,6 +58,15 @@ def test_a_sandbox_pauses_and_is_connected_to(client: E2B) -> None:
         client.Sandbox.connect(name)
 
 
+def test_the_network_is_changed_at_once(sync_box: Sandbox) -> None:
+    sync_box.update_network({"deny_out": ["0.0.0.0/0"]})
+    asked = "curl -s -o /dev/null -w '%{http_code}' http://192.0.2.1/"
+    assert (sync_box.commands.run(asked)).stdout == "403"
+    info = sync_box.get_info()
+    assert info.network is not None
+    assert info.network["deny_out"] == ["0.0.0.0/0"]
+
+
 def test_a_command_in_the_foreground(sync_box: Sandbox) -> None:
     heard: list[str] = []
     result = sync_box.commands.run(
