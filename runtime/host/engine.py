@@ -20,13 +20,14 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
-from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.egress import PROXY_PORT, QUESTIONS_PORT, REDIRECTED_PORT, SandboxEgress
 from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.engine")
 
 OUTER_SECONDS = 10
+STARTS_FOR_EACH_PROCESSOR = 2
 
 
 class Engine:
@@ -52,6 +53,8 @@ class Engine:
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
+        # More at once would all become slower together: so the first are there in half the time of the last.
+        self._starting = asyncio.Semaphore(STARTS_FOR_EACH_PROCESSOR * (os.cpu_count() or 1))
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
         self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
@@ -74,13 +77,14 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
-        sandbox = await self.bring_up(record)
-        try:
-            await self.put_to_use(sandbox)
-        except BaseException:
-            await self.stop(record)
-            raise
-        return sandbox
+        async with self._starting:
+            sandbox = await self.bring_up(record)
+            try:
+                await self.put_to_use(sandbox)
+            except BaseException:
+                await self.stop(record)
+                raise
+            return sandbox
 
     async def put_to_use(self, sandbox: Sandbox) -> None:
         """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
@@ -172,6 +176,7 @@ class Engine:
                 ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
                 for mount in record.volumes
             ],
+            redirection=self._redirection(record),
         )
         return await launch(
             self._launcher,
@@ -182,6 +187,20 @@ class Engine:
             staging=self._layout.staging,
             trees=places.mounted,
         )
+
+    def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
+        """Whether the supervisor that was started for one could as well be the other's."""
+        return (
+            one.layers == other.layers
+            and one.limits == other.limits
+            and one.volumes == other.volumes
+            and self._redirection(one) == self._redirection(other)
+        )
+
+    def _redirection(self, record: SandboxRecord) -> str:
+        """The ports that a sandbox's connections are turned to; none for one that has no network."""
+        policy = self._network.policy(record.allow_internet_access, record.network)
+        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
@@ -199,8 +218,14 @@ class Engine:
     async def _open_egress(self, sandbox: Sandbox) -> None:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
-        listener = await sandbox.listen(PROXY_PORT)
-        sandbox.egress = SandboxEgress(sandbox.id, sandbox.record.team, listener, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, sandbox.record.team, policy, self._network.ways)
+        sandbox.egress.open_proxy(await sandbox.listen(PROXY_PORT))
+        if await sandbox.is_redirected():
+            self._network.redirects = True
+            listener = await sandbox.listen(REDIRECTED_PORT)
+            await sandbox.egress.open_redirection(
+                listener, await sandbox.listen_for_datagrams(QUESTIONS_PORT)
+            )
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:

@@ -215,12 +215,9 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
-            if record.is_warm:
-                await self.warm.remove(record)
-                continue
-            never_made = record.state == "running" and record.pid1 is None
+            never_made = record.is_warm or (record.state == "running" and record.pid1 is None)
             if never_made or self.endings.find(record.id) is not None:
-                # Its making or its end was cut short; nobody counts on it.
+                # Its making or its end was cut short, or it was kept warm; nobody counts on it.
                 if record.pid1 is not None:
                     await asyncio.to_thread(record.pid1.kill)
                 await asyncio.to_thread(self._store.remove, record.id)

@@ -29,8 +29,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 class WarmSandboxes:
     """Sandboxes of nobody: in no list, under no limit, and ended by the next runtime that finds them.
 
-    One can be given where its supervisor runs as the one asked for would: with the same layers, limits and volumes.
-    All else of a sandbox is known to the host alone, and is set when it is given.
+    One can be given where its supervisor runs as the one asked for would: with the same layers,
+    limits and volumes. All else of a sandbox is known to the host alone, and is set when it is given.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class WarmSandboxes:
     def give(self, wanted: SandboxRecord) -> Sandbox | None:
         """A sandbox that runs and is this one from now on; None where none fits."""
         self._last_wish = time.monotonic()
-        sandbox = next((each for each in self._ready if _fits(each, wanted)), None)
+        sandbox = next((each for each in self._ready if self._fits(each, wanted)), None)
         if sandbox is None:
             self._missed += 1
             return None
@@ -75,6 +75,9 @@ class WarmSandboxes:
         wanted.pid1, wanted.programs = made.pid1, made.programs
         sandbox.record = wanted
         return sandbox
+
+    def _fits(self, sandbox: Sandbox, wanted: SandboxRecord) -> bool:
+        return not sandbox.ended.is_set() and self._engine.starts_alike(sandbox.record, wanted)
 
     def counters(self) -> dict[str, int]:
         """How many there are, and how it went since the runtime's start."""
@@ -151,9 +154,3 @@ class WarmSandboxes:
             await self.remove(record)
             raise
         return sandbox
-
-
-def _fits(sandbox: Sandbox, wanted: SandboxRecord) -> bool:
-    made = sandbox.record
-    alike = (made.layers, made.limits, made.volumes) == (wanted.layers, wanted.limits, wanted.volumes)
-    return alike and not sandbox.ended.is_set()

@@ -9,6 +9,7 @@ from runtime.network.egress import Ways
 from runtime.network.fields import read_policy
 from runtime.network.policy import Policy
 from runtime.network.proxy import serve
+from runtime.network.redirected import serve_redirected
 
 
 class NetworkOffer:
@@ -21,8 +22,10 @@ class NetworkOffer:
         secret: Callable[[str, str], str],
     ) -> None:
         """With `secret`, the value of a team's secret by team and name; it raises LookupError."""
-        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, secret)
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, serve_redirected, secret)
         self._default = default
+        self.redirects = False
+        """Whether this machine's sandboxes can turn connections to us; known once one has started."""
 
     def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:
         """What a sandbox with these fields may reach; `InvalidSandboxRequestError` where they are wrong."""
@@ -37,4 +40,6 @@ class NetworkOffer:
 
     def capabilities(self) -> list[str]:
         """The kinds of network that a sandbox can ask for."""
-        return ["none"] if self._default == "off" else ["none", "allowlist", "proxy"]
+        if self._default == "off":
+            return ["none"]
+        return ["none", "allowlist", "full" if self.redirects else "proxy"]
