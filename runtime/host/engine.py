@@ -192,8 +192,8 @@ class Engine:
         """Whether the supervisor that was started for one could as well be the other's."""
         return (
             one.layers == other.layers
-            and one.limits == other.limits
             and one.volumes == other.volumes
+            and one.limits == other.limits
             and self._redirection(one) == self._redirection(other)
         )
 

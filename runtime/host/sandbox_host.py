@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from runtime.host import background
+from runtime.host.beginnings import Beginnings
 from runtime.host.captures import Captures
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
@@ -29,7 +30,6 @@ from runtime.host.process import Process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
-from runtime.host.starting import bring_up
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.host.warm import WarmSandboxes
@@ -73,6 +73,7 @@ class SandboxHost:
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._making = 0
         self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
+        self._beginnings = Beginnings(settings, store, engine, user_ids, self.warm)
         self._stopping = False
         engine.on_lost = self._supervisor_lost
         engine.on_process = self._tell_of_process
@@ -149,7 +150,7 @@ class SandboxHost:
                 await self._engine.stop(record)
                 sandbox = None
             if sandbox is None:
-                await self._begin(record)
+                await self._beginnings.begin(record)
             else:
                 paused_at = record.paused_at or datetime.now(UTC)
                 await sandbox.resume((datetime.now(UTC) - paused_at).total_seconds())
@@ -257,45 +258,16 @@ class SandboxHost:
         self._making += 1
         try:
             with self._layers.holding(request.layers):
-                record = await self._make(request, idempotency_key)
+                record = new_record(request, self._settings, None)
+                record.idempotency_key = idempotency_key
+                record.idempotency_digest = request.digest() if idempotency_key else None
+                await self._beginnings.make(record)
                 self.records[record.id] = record
         finally:
             self._making -= 1
         self.journal.write(record.id, "sandbox created", template=record.template)
         log.info("sandbox_created", sandbox=record.id, template=record.template, team=record.team)
         return record
-
-    async def _make(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
-        record = new_record(request, self._settings, None)
-        record.idempotency_key = idempotency_key
-        record.idempotency_digest = request.digest() if idempotency_key else None
-        sandbox = self.warm.give(record)
-        try:
-            if sandbox is None:
-                record.user_id = self._user_ids.take()
-                await asyncio.to_thread(self._store.make, record)
-                await self._begin(record)
-            else:
-                await self._engine.put_to_use(sandbox)
-                await self._bring_up(sandbox)
-        except BaseException:
-            await self.warm.remove(record)
-            raise
-        return record
-
-    async def _begin(self, record: SandboxRecord) -> None:
-        """Start its supervisor, and what runs in it by itself."""
-        sandbox = await self._engine.start(record)
-        try:
-            await self._bring_up(sandbox)
-        except BaseException:
-            await self._engine.stop(record)
-            raise
-
-    async def _bring_up(self, sandbox: Sandbox) -> None:
-        if sandbox.record.start is not None:
-            seconds = self._settings.ready_timeout
-            await bring_up(sandbox, sandbox.record.start, lambda *_: None, seconds)
 
     async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
         if record.state == "paused":
@@ -351,7 +323,8 @@ class SandboxHost:
         return sandbox is not None and await sandbox.answers()
 
     def _tell_of_process(self, sandbox: Sandbox, process: Process) -> None:
-        if sandbox.id in self.records:  # otherwise a template is built or starts in it
+        # Others are those that templates are built in, or that are not handed out yet.
+        if sandbox.id in self.records:
             tell_of_process(self.journal, sandbox.id, process)
 
     def _supervisor_lost(self, sandbox: Sandbox) -> None:
