@@ -9,8 +9,10 @@ from typing import Any
 import structlog
 
 from runtime.guarantees import demand, held_guarantees
+from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
+from runtime.host.journal import Journal
 from runtime.host.layout import Layout
 from runtime.host.limits import choose_mechanism
 from runtime.host.limits.asked import shown_limits
@@ -23,6 +25,7 @@ from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.network.offer import NetworkOffer
+from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -45,9 +48,14 @@ class Runtime:
         self._programs = stage(layout)
         self._store = Store(layout)
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self.secrets = Secrets(layout.secrets_file)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed, self.secrets.value)
         self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, self._network)
+        journal = Journal(layout.journals)
+        endings = Endings(layout.endings, journal, settings.ended_kept)
+        self.host = SandboxHost(
+            settings, self._store, self._engine, self._user_ids, journal, endings, self._network
+        )
         self.metrics = Metrics(self.host, self._store)
         self._tasks: list[asyncio.Task[None]] = []
 
