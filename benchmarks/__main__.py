@@ -1,4 +1,4 @@
-"""`python -m benchmarks [measurement …]`: bring up a stack, measure it, print a table, stop it all."""
+"""`python -m benchmarks [measurement …]`: bring up what is measured, print a table, stop it all."""
 
 import argparse
 import asyncio
@@ -14,13 +14,14 @@ from benchmarks.figures import Figure, table
 from benchmarks.idle import measure_idle
 from benchmarks.listing import measure_listing
 from benchmarks.machine import describe_machine
+from benchmarks.runtime import commands, creation, files, forks, memory, streams
 from benchmarks.stack import Stack, running_stack
 from benchmarks.throughput import measure_throughput
 
 _MOST_SECONDS = 240
 
 # In this order: a list needs the rows that creation left.
-_MEASUREMENTS: dict[str, Callable[[Stack], Awaitable[list[Figure]]]] = {
+_OF_THE_PRODUCT: dict[str, Callable[[Stack], Awaitable[list[Figure]]]] = {
     "creation": measure_creation,
     "listing": measure_listing,
     "commands": measure_commands,
@@ -28,33 +29,62 @@ _MEASUREMENTS: dict[str, Callable[[Stack], Awaitable[list[Figure]]]] = {
     "throughput": measure_throughput,
     "idle": measure_idle,
 }
+_OF_THE_RUNTIME: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+    "runtime-creation": creation.measure_creation,
+    "runtime-commands": commands.measure_commands,
+    "runtime-streams": streams.measure_streams,
+    "runtime-files": files.measure_files,
+    "runtime-forks": forks.measure_forks,
+    "runtime-memory": memory.measure_memory,
+}
+_SETS = {"product": [*_OF_THE_PRODUCT], "runtime": [*_OF_THE_RUNTIME]}
 
 
-async def _run(names: list[str]) -> int:
+async def _measure_product(names: list[str], figures: list[Figure]) -> None:
+    async with running_stack() as stack:
+        for name in names:
+            await _add(figures, name, _OF_THE_PRODUCT[name](stack))
+
+
+async def _measure_runtime(names: list[str], figures: list[Figure]) -> None:
+    for name in names:
+        await _add(figures, name, _OF_THE_RUNTIME[name]())
+
+
+async def _add(figures: list[Figure], name: str, measuring: Awaitable[list[Figure]]) -> None:
+    began = time.monotonic()
+    figures += await measuring
+    print(f"{name}: measured in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+async def _run(wanted: set[str]) -> int:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n{await describe_machine()}\n", flush=True)
-    figures: list[Figure] = []
-    try:
-        async with asyncio.timeout(_MOST_SECONDS), running_stack() as stack:
-            for name in names:
-                started = time.monotonic()
-                figures += await _MEASUREMENTS[name](stack)
-                print(f"{name}: measured in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    except TimeoutError:
-        print(f"Stopped after {_MOST_SECONDS} s; what follows is not all.", file=sys.stderr)
-        return 1
-    finally:
-        if figures:
-            print(table(figures))
+    for of_what, measure, offered in (
+        ("CommandCenter", _measure_product, _OF_THE_PRODUCT),
+        ("the runtime", _measure_runtime, _OF_THE_RUNTIME),
+    ):
+        names = [name for name in offered if name in wanted]
+        figures: list[Figure] = []
+        try:
+            if names:
+                async with asyncio.timeout(_MOST_SECONDS):
+                    await measure(names, figures)
+        except TimeoutError:
+            print(f"Stopped after {_MOST_SECONDS} s; what follows is not all.", file=sys.stderr)
+            return 1
+        finally:
+            if figures:
+                print(table(figures, of_what), flush=True)
     return 0
 
 
 def main() -> int:
     """Measure what is named, or everything."""
+    choices = [*_SETS, *_OF_THE_PRODUCT, *_OF_THE_RUNTIME]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("measurement", nargs="*", choices=[*_MEASUREMENTS, []], help="default: all of them")
-    wanted = parser.parse_args().measurement
-    names = [name for name in _MEASUREMENTS if not wanted or name in wanted]
-    return asyncio.run(_run(names))
+    parser.add_argument("measurement", nargs="*", choices=[*choices, []], help="default: all of them")
+    named = parser.parse_args().measurement or [*_SETS]
+    return asyncio.run(_run({each for name in named for each in _SETS.get(name, [name])}))
 
 
 if __name__ == "__main__":

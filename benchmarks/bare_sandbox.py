@@ -1,9 +1,11 @@
 """bubblewrap with the very profile of the runtime's sandboxes, around `true` instead of a supervisor."""
 
-import asyncio
 import os
+import tempfile
 import time
+from itertools import count
 from pathlib import Path
+from typing import Self
 
 from runtime.host.bubblewrap import Launch, command
 from runtime.host.launcher import Launcher, runs_as_root
@@ -22,39 +24,51 @@ class BareSandbox:
         self._settings = RuntimeSettings(state_directory=folder)
         self._layout = prepare_layout(folder)
         self._programs = stage(self._layout)
-        self._data = self._layout.sandboxes / "data"
-        for name in ("up/root", "up/usr", "work/root", "work/usr"):
-            (self._data / name).mkdir(parents=True)
+        self._numbers = count()
+        self._places = TreePlaces.of(self._layout, own_ids=runs_as_root(), own_programs=runs_as_root())
+        self._launcher = Launcher(hidden=str(self._layout.sandboxes))
 
-    def run_true(self) -> float:
+    async def __aenter__(self) -> Self:
+        self._launcher.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._launcher.close()
+
+    async def run_true(self) -> float:
         """Make a sandbox, run `true` in it, see its end; returns the seconds that it took."""
-        return asyncio.run(self._run_true())
+        with tempfile.TemporaryFile() as complaints:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            data = self._new_data()
+            arguments = self._arguments(data)
+            try:
+                started = time.perf_counter()
+                pid = await self._launcher.start(
+                    arguments,
+                    descriptors=(nothing, nothing, nothing, complaints.fileno()),
+                    first_id=self._settings.user_id_first if runs_as_root() else None,
+                    staging=str(self._layout.staging),
+                    trees=self._places.mounted_with(data),
+                )
+                status = await self._launcher.ended(pid, _SECONDS)
+                seconds = time.perf_counter() - started
+            finally:
+                os.close(nothing)
+            complaints.seek(0)
+            if status != 0:
+                raise RuntimeError(f"bubblewrap did not run `true`: {complaints.read().decode()}")
+        return seconds
 
-    async def _run_true(self) -> float:
-        launcher = Launcher()
-        launcher.open()
-        nothing = os.open(os.devnull, os.O_RDWR)
-        places = TreePlaces.of(self._layout, self._data, own_ids=runs_as_root())
-        try:
-            started = time.perf_counter()
-            pid = await launcher.start(
-                self._arguments(places),
-                descriptors=(nothing, nothing, nothing, nothing),
-                first_id=self._settings.user_id_first if runs_as_root() else None,
-                staging=str(self._layout.staging),
-                trees=list(places.mounted),
-                hidden=str(self._layout.sandboxes),
-            )
-            if not await launcher.ended(pid, _SECONDS):
-                raise TimeoutError("bubblewrap did not end")
-            return time.perf_counter() - started
-        finally:
-            os.close(nothing)
-            launcher.close()
+    def _new_data(self) -> Path:
+        """Where a sandbox writes: no two may have the same."""
+        data = self._layout.sandboxes / str(next(self._numbers))
+        for name in ("up/root", "up/usr", "work/root", "work/usr"):
+            (data / name).mkdir(parents=True)
+        return data
 
-    def _arguments(self, places: TreePlaces) -> list[str]:
+    def _arguments(self, data: Path) -> list[str]:
         launch = Launch(
-            trees=places.trees(skeleton=self._programs.skeleton, layers=[], data=self._data),
+            trees=self._places.trees(skeleton=self._programs.skeleton, layers=[], data=data),
             inside=self._programs.inside,
             python=self._programs.python,
             python_root=self._programs.python_root,

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from benchmarks.bare_sandbox import BareSandbox
@@ -20,9 +19,9 @@ async def measure_creation(stack: Stack) -> list[Figure]:
     """One after the other, and twenty at once, against bare bubblewrap of the same profile."""
     client = Client(stack)
     with temporary_folder() as folder:
-        bare = BareSandbox(folder)
         try:
-            return [await _one_at_a_time(client, bare), await _at_once(client, bare)]
+            async with BareSandbox(folder) as bare:
+                return [await _one_at_a_time(client, bare), await _at_once(client, bare)]
         finally:
             await client.close()
 
@@ -32,7 +31,7 @@ async def _one_at_a_time(client: Client, bare: BareSandbox) -> Figure:
     ours: list[float] = []
     theirs: list[float] = []
     for number in range(_ONE_AT_A_TIME):
-        theirs.append(bare.run_true())
+        theirs.append(await bare.run_true())
         started = time.perf_counter()
         sandbox = await _create(client, f"one-{number}")
         ours.append(time.perf_counter() - started)
@@ -44,20 +43,13 @@ async def _one_at_a_time(client: Client, bare: BareSandbox) -> Figure:
 async def _at_once(client: Client, bare: BareSandbox) -> Figure:
     ours: list[float] = []
     theirs: list[float] = []
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for number in range(_ROUNDS):
-            theirs += await _durations(
-                [partial(loop.run_in_executor, threads, bare.run_true) for _ in range(_AT_ONCE)]
-            )
-            sandboxes: list[str] = []
-            ours += await _durations(
-                [
-                    partial(_create_into, sandboxes, client, f"round-{number}-{each}")
-                    for each in range(_AT_ONCE)
-                ]
-            )
-            await asyncio.gather(*(client.terminate_sandbox(sandbox) for sandbox in sandboxes))
+    for number in range(_ROUNDS):
+        theirs += await _durations([bare.run_true] * _AT_ONCE)
+        sandboxes: list[str] = []
+        ours += await _durations(
+            [partial(_create_into, sandboxes, client, f"round-{number}-{each}") for each in range(_AT_ONCE)]
+        )
+        await asyncio.gather(*(client.terminate_sandbox(sandbox) for sandbox in sandboxes))
     return _figure(f"create → first output, {_AT_ONCE} at once", ours, theirs, None)
 
 

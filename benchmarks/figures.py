@@ -63,9 +63,9 @@ def ratio(ours: float, theirs: float) -> str:
     return f"{ours / theirs:.2f}x"
 
 
-def table(figures: Sequence[Figure]) -> str:
+def table(figures: Sequence[Figure], of_what: str) -> str:
     """The rows as a Markdown table whose columns stand under each other."""
-    rows = [("", "CommandCenter", "compared with", "ratio", "bar")]
+    rows = [("", of_what, "compared with", "ratio", "bar")]
     rows += [(each.what, each.ours, each.compared, each.ratio, str(each.bar or "")) for each in figures]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]

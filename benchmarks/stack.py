@@ -18,7 +18,7 @@ from processes.readiness import answers
 
 _HOST = "127.0.0.1"
 # What would make the stack use something of the caller's rather than bring its own.
-_FOREIGN = ("COMMANDCENTER_", "RUNTIME_", "E2B_", "DATABASE_URL", "REDIS_URL")
+FOREIGN = ("COMMANDCENTER_", "RUNTIME_", "E2B_", "DATABASE_URL", "REDIS_URL")
 _READY_SECONDS = 60
 _STOP_SECONDS = 40
 _LOG_LINES, _LOG_CHARACTERS = 40, 500
@@ -68,7 +68,7 @@ async def running_stack() -> AsyncIterator[Stack]:
             name="commandcenter",
             command=(sys.executable, "-P", "-m", "processes", "up"),
             environment={
-                **{name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)},
+                **{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)},
                 "COMMANDCENTER_HOME": str(home),
                 "COMMANDCENTER_PORT": str(port),
                 "RUNTIME_PORT": str(runtime_port),

@@ -68,7 +68,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
-        self._engine.open()
+        await self._engine.open()
         await self.host.take_up_all()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self._layout, kept=used | {self._programs.folder})
@@ -83,6 +83,10 @@ class Runtime:
                     "own_user_for_each_sandbox": os.geteuid() == 0,
                     "walls": walls,
                 },
+                "users": {
+                    "own_ids_for_each_user": os.geteuid() == 0,
+                    "programs_writable_by_root": self._engine.programs_are_writable,
+                },
                 "guarantees": self.guarantees,
                 "limits": self._shown_limits(),
                 "network": self._network.capabilities(),
@@ -93,6 +97,7 @@ class Runtime:
             }
         )
         log.info("self_test_passed", limits=self._mechanism.name, walls=len(walls))
+        self.host.warm.begin()
         self._tasks = [
             asyncio.ensure_future(work)
             for work in (self._watch_time(), self.metrics.run(), self.disk_watch.run())

@@ -18,6 +18,7 @@ from runtime.data_plane.upgrades import UpgradedConnection
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
+from runtime.memory import keep_freed_pieces
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -49,6 +50,7 @@ def main() -> None:
         )
     )
     _raise_open_files()
+    keep_freed_pieces()
     try:
         uvloop.run(_serve(settings))
     except (HostError, OSError) as error:

@@ -42,6 +42,12 @@ class RuntimeSettings(BaseSettings):
     sandbox_memory: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory of a sandbox.")
     sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
     sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
+    warm_sandboxes: int = Field(
+        4,
+        ge=0,
+        le=1000,
+        description="Sandboxes of the base template that are kept ready for whoever asks next; 0 keeps none.",
+    )
     sandbox_disk: int = Field(
         10240 * MEBIBYTE, ge=32 * MEBIBYTE, description="What a sandbox may keep on disk of its own."
     )

@@ -13,10 +13,13 @@ from runtime.host.sandbox_host import SandboxHost
 
 
 def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
-    """`/runtime/capabilities` and `/runtime/sandboxes/{id}`."""
+    """`/runtime/capabilities`, `/runtime/warm` and `/runtime/sandboxes/{id}`."""
 
     async def show_capabilities(_: Request) -> Response:
         return JSONResponse(capabilities)
+
+    async def show_warm(_: Request) -> Response:
+        return JSONResponse(host.warm.counters())
 
     async def show_sandbox(request: Request) -> Response:
         sandbox_id = request.path_params["id"]
@@ -45,5 +48,6 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
 
     return [
         Route("/runtime/capabilities", show_capabilities),
+        Route("/runtime/warm", show_warm),
         Route("/runtime/sandboxes/{id}", show_sandbox),
     ]

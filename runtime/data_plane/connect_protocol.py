@@ -3,9 +3,8 @@
 Written here rather than taken from connectrpc's server: docs/adr says why, with figures.
 """
 
-import binascii
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, Protocol, TypeVar
@@ -215,9 +214,10 @@ def _decompressed(data: bytes, encoding: bytes) -> bytes:
 
 def envelope(message: bytes, flags: int = 0) -> bytes:
     """A message in a stream."""
-    return b"%c%b%b" % (flags, len(message).to_bytes(4, "big"), message)
+    return enveloped((message,), flags)
 
 
-def base64_of(data: memoryview) -> bytes:
-    """Bytes as protobuf's JSON has them."""
-    return binascii.b2a_base64(data, newline=False)
+def enveloped(pieces: Sequence[bytes | memoryview], flags: int = 0) -> bytes:
+    """A message in a stream, from its pieces, which are copied once."""
+    # Formatting with `%b` takes thirty times as long for a large piece.
+    return b"".join((bytes((flags,)), sum(map(len, pieces)).to_bytes(4, "big"), *pieces))

@@ -7,7 +7,7 @@ from runtime.data_plane.process_events import data_event, end_event, keepalive_e
 from runtime.host.attachment import Attachment
 from runtime.host.process import Process
 
-DATA_AT_ONCE = 1 << 18
+DATA_AT_ONCE = 1 << 19
 KEEPALIVE_SECONDS = 90
 
 

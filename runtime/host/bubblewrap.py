@@ -16,8 +16,9 @@ USER_ID = 1000
 PROGRAM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 SUPERVISOR = "/runtime/supervisor.pyc"
 TREE, TREE_OF_PROGRAMS = "/tree", "/tree-usr"
-# To put the root together and let go of all this again; the rest is what `root` inside may do.
-TO_ASSEMBLE = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
+# To put the root together, turn connections to us, and let go of all this again; the rest is what `root`
+# inside may do.
+TO_ASSEMBLE = ("CAP_SYS_ADMIN", "CAP_SETPCAP", "CAP_NET_ADMIN")
 OF_ROOT = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
     "CAP_NET_BIND_SERVICE",
@@ -61,6 +62,8 @@ class Launch:
     shared_memory_bytes: int
     lease: int
     limits: str
+    redirection: str = ""
+    """The ports that connections and questions for names are turned to, with a comma; empty for none."""
     extra_mounts: Sequence[ExtraMount] = field(default_factory=tuple)
 
 
@@ -79,7 +82,7 @@ def command(bubblewrap: Path, launch: Launch) -> list[str]:
         "--info-fd", str(INFORMATION),
         "--",
         launch.python, "-I", "-S", "-E", "-B", SUPERVISOR,
-        str(LISTENER), str(FILTER), str(launch.lease), launch.limits,
+        str(LISTENER), str(FILTER), str(launch.lease), launch.limits, launch.redirection,
         *(f"{source}:{target}" for source, target in _assembly(launch)),
     ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Start, take up and stop the supervisors of sandboxes. What a sandbox's state is, others decide."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 import structlog
@@ -9,7 +10,7 @@ from runtime.host.bubblewrap import Launch
 from runtime.host.disk.disks import Disks
 from runtime.host.errors import HostError
 from runtime.host.launch import Launched, connect, launch
-from runtime.host.launcher import Launcher
+from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
 from runtime.host.output_rate import OutputRate
@@ -19,7 +20,7 @@ from runtime.host.sandbox import Sandbox
 from runtime.host.staging import Programs
 from runtime.host.store import Store
 from runtime.host.tree_places import TreePlaces
-from runtime.network.egress import PROXY_PORT, SandboxEgress
+from runtime.network.egress import PROXY_PORT, QUESTIONS_PORT, REDIRECTED_PORT, SandboxEgress
 from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
 
@@ -44,19 +45,24 @@ class Engine:
         self._settings = settings
         self._layout = layout
         self._programs = programs
-        self._launcher = Launcher()
+        self._launcher = Launcher(hidden=str(layout.sandboxes))
         self._store = store
         self._mechanism = mechanism
         self._disks = disks
         self._network = network
+        self.programs_are_writable = False
+        """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
 
-    def open(self) -> None:
-        """Get ready to start supervisors."""
+    async def open(self) -> None:
+        """Get ready to start supervisors, and find out how the host's programs can be given to them."""
         self._launcher.open()
+        self.programs_are_writable = runs_as_root() and await self._can_shift_owners("/usr")
+        if runs_as_root() and not self.programs_are_writable:
+            log.warning("programs_read_only", advice="/usr lies on a file system without idmapped mounts")
 
     def close(self) -> None:
         """Start no more; those that run live on."""
@@ -68,6 +74,21 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
+        sandbox = await self.bring_up(record)
+        try:
+            await self.put_to_use(sandbox)
+        except BaseException:
+            await self.stop(record)
+            raise
+        return sandbox
+
+    async def put_to_use(self, sandbox: Sandbox) -> None:
+        """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
+        await self._open_egress(sandbox)
+        self._store.save(sandbox.record)
+
+    async def bring_up(self, record: SandboxRecord) -> Sandbox:
+        """Start a supervisor with a record's layers and limits alone; whose it will be is still open."""
         launched = await self._launch(record)
         record.pid1 = launched.pid1
         record.programs = self._programs.folder
@@ -77,11 +98,9 @@ class Engine:
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
             )
             sandbox = self._connect(record, group)
-            await self._open_egress(sandbox)
         except BaseException:
             await self.stop(record)
             raise
-        self._store.save(record)
         return sandbox
 
     async def take_up(self, record: SandboxRecord) -> Sandbox | None:
@@ -109,16 +128,33 @@ class Engine:
         if sandbox is not None:
             sandbox.close()
         outer = self._outer.pop(record.id, None)
-        if outer is not None and not await self._launcher.ended(outer, OUTER_SECONDS):
+        if outer is not None and await self._launcher.ended(outer, OUTER_SECONDS) is None:
             log.warning("bubblewrap_did_not_end", sandbox=record.id, pid=outer)
         if sandbox is not None:
             await asyncio.to_thread(sandbox.group.remove)
         record.pid1 = None
 
+    async def _can_shift_owners(self, folder: str) -> bool:
+        """Whether the file system of a folder can be mounted with other ids."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            pid = await self._launcher.start(
+                ["/usr/bin/true"],
+                descriptors=(nothing, nothing, nothing, nothing),
+                first_id=self._settings.user_id_first,
+                staging=str(self._layout.staging),
+                trees=[(folder, "tried")],
+            )
+            return await self._launcher.ended(pid, OUTER_SECONDS) == 0
+        finally:
+            os.close(nothing)
+
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
         limits |= self._disks.resource_limits(record.limits)
-        places = TreePlaces.of(self._layout, self._store.data(record.id), own_ids=record.user_id is not None)
+        places = TreePlaces.of(
+            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+        )
         request = Launch(
             trees=places.trees(
                 skeleton=self._programs.skeleton,
@@ -133,6 +169,7 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
+            redirection=self._redirection(record),
         )
         return await launch(
             self._launcher,
@@ -141,9 +178,13 @@ class Engine:
             control_path=self._store.control(record.id),
             first_id=record.user_id,
             staging=self._layout.staging,
-            trees=places.mounted,
-            hidden=str(self._layout.sandboxes),
+            trees=places.mounted_with(self._store.data(record.id)),
         )
+
+    def _redirection(self, record: SandboxRecord) -> str:
+        """The ports that a sandbox's connections are turned to; none for one that has no network."""
+        policy = self._network.policy(record.allow_internet_access, record.network)
+        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))
@@ -160,8 +201,14 @@ class Engine:
     async def _open_egress(self, sandbox: Sandbox) -> None:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
-        listener = await sandbox.listen(PROXY_PORT)
-        sandbox.egress = SandboxEgress(sandbox.id, listener, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, policy, self._network.ways)
+        sandbox.egress.open_proxy(await sandbox.listen(PROXY_PORT))
+        if await sandbox.is_redirected():
+            self._network.redirects = True
+            listener = await sandbox.listen(REDIRECTED_PORT)
+            await sandbox.egress.open_redirection(
+                listener, await sandbox.listen_for_datagrams(QUESTIONS_PORT)
+            )
 
     def _lost(self, sandbox: Sandbox) -> None:
         if self._sandboxes.get(sandbox.id) is sandbox:

@@ -79,13 +79,12 @@ async def launch(
     first_id: int | None,
     staging: Path,
     trees: Sequence[tuple[str, str]],
-    hidden: str,
 ) -> Launched:
     """Start a sandbox's supervisor, listening at `control_path`.
 
     With `first_id` it runs with the host ids from there, and sees each of `trees` (a host path, a name)
-    mounted as `staging/name` in those ids; it holds no mount at or below `hidden`. bubblewrap itself never
-    runs as root: it would then leave /proc/sys writable for the sandbox.
+    mounted as `staging/name` in those ids. bubblewrap itself never runs as root: it would then leave
+    /proc/sys writable for the sandbox.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(control_path))
@@ -102,7 +101,6 @@ async def launch(
                 first_id=first_id,
                 staging=str(staging),
                 trees=list(trees),
-                hidden=hidden,
             )
         finally:
             os.close(information)
@@ -130,7 +128,12 @@ def connect(control_path: Path) -> socket.socket:
 def explain(complaint: str) -> str:
     """bubblewrap's complaint, with what to do about it."""
     advice = "See docs/runtime.md for what a machine needs."
-    if "uid map" in complaint or "Operation not permitted" in complaint or "Permission denied" in complaint:
+    if "mount_setattr" in complaint:
+        advice = (
+            "Its file system has no idmapped mounts: set RUNTIME_STATE_DIRECTORY to a place on ext4, xfs, "
+            "btrfs or tmpfs (in a container, a volume), or start the runtime as an ordinary user."
+        )
+    elif "uid map" in complaint or "Operation not permitted" in complaint or "Permission denied" in complaint:
         if Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists():
             advice = "Allow user namespaces: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         else:

@@ -23,10 +23,12 @@ ENDS_KEPT = 4096
 class Launcher:
     """Starts bubblewraps, and knows when they have ended. One for a runtime."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hidden: str) -> None:
+        """What is mounted below `hidden` is for other sandboxes, and not held by any that it starts."""
+        self._hidden = hidden
         self._numbers = count(1)
         self._started: dict[int, asyncio.Future[int]] = {}
-        self._ends: OrderedDict[int, asyncio.Future[None]] = OrderedDict()
+        self._ends: OrderedDict[int, asyncio.Future[int]] = OrderedDict()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,11 +54,10 @@ class Launcher:
         first_id: int | None,
         staging: str,
         trees: list[tuple[str, str]],
-        hidden: str,
     ) -> int:
         """The pid of a bubblewrap that was started; `descriptors` as `runtime.launcher` orders them."""
         number = next(self._numbers)
-        request = LaunchRequest(number, arguments, first_id, staging, trees, hidden)
+        request = LaunchRequest(number, arguments, first_id, staging, trees, self._hidden)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._started[number] = answer
         try:
@@ -68,15 +69,15 @@ class Launcher:
         finally:
             self._started.pop(number, None)
 
-    async def ended(self, pid: int, seconds: float) -> bool:
-        """Whether a bubblewrap has ended, after waiting so long at most."""
+    async def ended(self, pid: int, seconds: float) -> int | None:
+        """The wait status that a bubblewrap ended with; None where it hasn't after so long."""
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.shield(self._end_of(pid))
+                status = await asyncio.shield(self._end_of(pid))
         except TimeoutError:
-            return False
+            return None
         self._ends.pop(pid, None)
-        return True
+        return status
 
     def close(self) -> None:
         """End it; what it started lives on."""
@@ -93,18 +94,25 @@ class Launcher:
             self._process = None
 
     async def _send(self, message: bytes, descriptors: tuple[int, int, int, int]) -> None:
-        if self._socket is None or len(message) > DATAGRAM_LIMIT:
-            raise MachineUnfitError("The launcher of sandboxes can't be asked.")
+        if len(message) > DATAGRAM_LIMIT:
+            raise MachineUnfitError("A sandbox has more layers than can be told to the launcher.")
         for _ in range(START_SECONDS * 100):
+            if self._socket is None:
+                self.open()
             try:
-                socket.send_fds(self._socket, [message], list(descriptors))
+                socket.send_fds(self._connection(), [message], list(descriptors))
             except BlockingIOError:
                 await asyncio.sleep(0.01)  # its queue is full for a moment
-            except OSError as error:
-                raise MachineUnfitError(f"The launcher of sandboxes has ended ({error}).") from error
+            except OSError:
+                self._lose()
             else:
                 return
         raise MachineUnfitError("The launcher of sandboxes does not take requests.")
+
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            raise MachineUnfitError("The launcher of sandboxes has ended; try again.")
+        return self._socket
 
     def _read(self) -> None:
         if self._socket is None:
@@ -116,26 +124,32 @@ class Launcher:
         except OSError:
             message = b""
         if not message:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            log.error("launcher_ended")
-            for waiting in self._started.values():
-                if not waiting.done():
-                    waiting.set_exception(MachineUnfitError("The launcher of sandboxes has ended."))
+            self._lose()
             return
         answer = Answer.decode(message)
         if answer.ended is not None:
-            self._note_end(answer.pid)
+            self._note_end(answer.pid, answer.ended)
         elif (started := self._started.get(answer.number)) is not None and not started.done():
             started.set_result(answer.pid)
 
-    def _note_end(self, pid: int) -> None:
+    def _lose(self) -> None:
+        """It was killed: what it started lives on, and the next request starts another."""
+        log.error("launcher_ended")
+        self.close()
+        for waiting in self._started.values():
+            if not waiting.done():
+                waiting.set_exception(MachineUnfitError("The launcher of sandboxes has ended; try again."))
+        for pid in [pid for pid, end in self._ends.items() if not end.done()]:
+            self._note_end(pid, 0)  # nobody will tell us any more
+
+    def _note_end(self, pid: int, status: int) -> None:
         end = self._end_of(pid)
         if not end.done():
-            end.set_result(None)
+            end.set_result(status)
         while len(self._ends) > ENDS_KEPT:
             self._ends.popitem(last=False)
 
-    def _end_of(self, pid: int) -> asyncio.Future[None]:
+    def _end_of(self, pid: int) -> asyncio.Future[int]:
         if pid not in self._ends:
             self._ends[pid] = asyncio.get_running_loop().create_future()
         return self._ends[pid]

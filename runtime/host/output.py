@@ -5,13 +5,17 @@ much as its output rate allows: the process waits, nothing grows.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections.abc import Callable
 
 from runtime.host.output_rate import OutputRate
 from runtime.host.ring import Ring
 
-READ_AT_ONCE = 1 << 18
+READ_AT_ONCE = 1 << 19
+USUAL_PIPE = 1 << 16
+WIDE_PIPE = READ_AT_ONCE
 LEFTOVER_INTERVAL = 0.1
 LEFTOVER_AT_ONCE = 1 << 20
 
@@ -57,6 +61,7 @@ class OutputStream:
         self._unattended_from = ring.end
         self._attended_before = False
         self._reading = False
+        self._is_wide = False
         self._process_ended = False
         os.set_blocking(descriptor, False)
         self.resume()
@@ -136,8 +141,21 @@ class OutputStream:
         self._rate.spend(count)
         if count == 0:
             self._finish(leftover=False)
+        elif count >= USUAL_PIPE and not self._is_wide:
+            self._widen()
         self._changed()
         return count > 0
+
+    def _widen(self) -> None:
+        """A pipe that was found full gets a larger one: large pieces cost those who take them less.
+
+        What it holds when its process ends has to fit into the half of the ring that is kept free for it.
+        """
+        self._is_wide = True
+        fitting = 1 << (self.ring.capacity // 2).bit_length() - 1
+        with contextlib.suppress(OSError):
+            # A terminal has none; and it is refused to a user whose pipes hold much already.
+            fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, min(WIDE_PIPE, fitting))
 
     def _wait_for_the_rate(self) -> None:
         self._stop_reading()

@@ -77,6 +77,8 @@ class SandboxRecord:
     paused_at: datetime | None = None
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
+    is_warm: bool = False
+    """Started before anybody asked for it: nobody's yet, so a restarted runtime ends it."""
     pid1: Pid1 | None = None
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""

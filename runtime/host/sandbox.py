@@ -151,8 +151,17 @@ class Sandbox:
 
     async def listen(self, port: int) -> socket.socket:
         """A socket that listens on the sandbox's loopback; `SupervisorError` where the port is taken."""
-        answer = await self._supervisor.request("listen", port)
+        answer = await self._supervisor.request("listen", int(socket.SOCK_STREAM), port)
         return socket.socket(fileno=answer.only_descriptor())
+
+    async def listen_for_datagrams(self, port: int) -> socket.socket:
+        """The same for UDP."""
+        answer = await self._supervisor.request("listen", int(socket.SOCK_DGRAM), port)
+        return socket.socket(fileno=answer.only_descriptor())
+
+    async def is_redirected(self) -> bool:
+        """Whether connections to the outside are turned to us inside."""
+        return (await self._supervisor.request("redirected")).fields == [b"1"]
 
     async def start_process(self, request: ProcessRequest) -> Process:
         """Start a process whose output can be taken; `SupervisorError` where it can't be started."""

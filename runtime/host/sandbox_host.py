@@ -26,6 +26,7 @@ from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.host.warm import WarmSandboxes
 from runtime.network.fields import with_egress
 from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
@@ -58,6 +59,7 @@ class SandboxHost:
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[str, asyncio.Task[SandboxRecord]] = {}
         self._making = 0
+        self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
         self._stopping = False
         engine.on_lost = self._supervisor_lost
 
@@ -170,6 +172,9 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
+            if record.is_warm:
+                await self.warm.remove(record)
+                continue
             if record.state == "running" and record.pid1 is None:
                 # Its making never came to an end, so nobody knows of it; its supervisor gives up by itself.
                 await asyncio.to_thread(self._store.remove, record.id)
@@ -189,6 +194,7 @@ class SandboxHost:
     async def close(self) -> None:
         """End every sandbox's processes, and keep its files for the next runtime."""
         self._stopping = True
+        await self.warm.close()
         bound = asyncio.Semaphore(STOPS_AT_ONCE)
         await asyncio.gather(*(self._interrupt(record, bound) for record in list(self.records.values())))
 
@@ -202,14 +208,18 @@ class SandboxHost:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
         self._making += 1
         try:
-            record = new_record(request, self._settings, self._user_ids.take())
+            record = new_record(request, self._settings, None)
             record.idempotency_key = idempotency_key
+            warm = self.warm.give(record)
             try:
-                await asyncio.to_thread(self._store.make, record)
-                await self._engine.start(record)
+                if warm is None:
+                    record.user_id = self._user_ids.take()
+                    await asyncio.to_thread(self._store.make, record)
+                    await self._engine.start(record)
+                else:
+                    await self._engine.put_to_use(warm)
             except BaseException:
-                await asyncio.to_thread(self._store.remove, record.id)
-                self._user_ids.give_back(record.user_id)
+                await self.warm.remove(record)
                 raise
             self.records[record.id] = record
         finally:
@@ -273,6 +283,8 @@ class SandboxHost:
     async def _end_lost(self, sandbox_id: str, reason: EndReason) -> None:
         if sandbox_id in self.records:
             await self.kill(sandbox_id, reason)
+        else:
+            await self.warm.lost(sandbox_id)
 
     def _check_lifetime(self, lifetime: int) -> None:
         longest = self._settings.longest_timeout

@@ -24,7 +24,14 @@ async def run_self_test(
     settings: RuntimeSettings, engine: Engine, store: Store, user_ids: UserIds, python: str
 ) -> dict[str, bool]:
     """Which walls hold; `MachineUnfitError` says which don't."""
-    record = new_record(SandboxRequest(template="base", lifetime=0, secure=False), settings, user_ids.take())
+    request = SandboxRequest(
+        template="base",
+        lifetime=0,
+        secure=False,
+        # The walls must hold where a network is given too.
+        allow_internet_access=True if settings.network != "off" else None,
+    )
+    record = new_record(request, settings, user_ids.take())
     store.make(record)
     try:
         sandbox = await engine.start(record)

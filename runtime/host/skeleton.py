@@ -23,7 +23,8 @@ GENERATED = {
     "group": GROUP,
     "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
     "hostname": "sandbox\n",
-    "resolv.conf": "",
+    # Whichever server is asked, the question is turned to us; this is E2B's.
+    "resolv.conf": "nameserver 8.8.8.8\n",
     "profile": PROFILE,
     "bash.bashrc": BASHRC,
     "shells": "/bin/sh\n/bin/bash\n",

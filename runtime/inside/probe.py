@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 CLONE_NEWUSER = 0x10000000
 AF_VSOCK = 40
+PATIENCE_SECONDS = 5
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,13 +30,15 @@ def refuses(family: int) -> bool:
 
 
 def unreachable(address: str) -> bool:
-    """Whether no packet goes to an address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    """Whether nobody answers at an address; a connection that is turned to the runtime is closed by it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PATIENCE_SECONDS)
         try:
-            probe.connect((address, 53))
+            probe.connect((address, 80))
+            probe.send(b"GET / HTTP/1.0\r\n\r\n")
+            return not probe.recv(1)
         except OSError:
             return True
-    return False
 
 
 def network_devices() -> list[str]:

@@ -1,8 +1,9 @@
 """Pid 1 of a sandbox: starts processes with the descriptors that the host passes, and tells their end.
 
-Run by bubblewrap as `python supervisor.pyc LISTENER FILTER LEASE LIMITS SOURCE:TARGET…`: the numbers of the
-inherited listening socket and of the file with the filter of system calls, how many seconds it outlives its
-last connection, resource limits as `number=value,…`, and what is to be mounted where in the sandbox's tree.
+Run by bubblewrap as `python supervisor.pyc LISTENER FILTER LEASE LIMITS REDIRECTION SOURCE:TARGET…`: the
+numbers of the inherited listening socket and of the file with the filter of system calls, how many seconds it
+outlives its last connection, resource limits as `number=value,…`, the ports that connections to the outside
+are turned to as `tcp,dns` or nothing, and what is to be mounted where in the sandbox's tree.
 Started as root of its user namespace, it starts processes as any of the sandbox's users; else as itself.
 
 The first field of a message is a verb, the second the request's id. Answers are `ok` or `error` (errno,
@@ -36,6 +37,7 @@ from runtime.inside.privileges import (
     filter_system_calls,
     set_capabilities,
 )
+from runtime.inside.redirection import bring_up_own_loopback, redirect_to_proxy
 from runtime.inside.root_assembly import assemble_root
 from runtime.inside.signalling import continue_everything, kill_everything, signal_group, stop_everything
 from runtime.inside.spawning import Identity, reserve_low_descriptors, spawn
@@ -47,7 +49,8 @@ LISTENER_BACKLOG = 128
 class Supervisor:
     """The loop of pid 1: connections, children, and what is kept for a host that comes back."""
 
-    def __init__(self, listener: int, lease: float) -> None:
+    def __init__(self, listener: int, lease: float, *, redirected: bool) -> None:
+        self.redirected = redirected
         self.listener = _socket.socket(fileno=listener)
         self.lease = lease
         self.poll = select.epoll()
@@ -153,7 +156,9 @@ class Supervisor:
         elif verb == b"dial":
             return [], [dial(int(fields[0]), int(fields[1]))]
         elif verb == b"listen":
-            return [], [self.listen(int(fields[0]))]
+            return [], [self.listen(int(fields[0]), int(fields[1]))]
+        elif verb == b"redirected":
+            return [b"%d" % self.redirected], []
         elif verb == b"kept":
             return [], self.kept.get(fields[0], [])
         elif verb == b"release":
@@ -194,12 +199,13 @@ class Supervisor:
         self.kept[request] = kept
         return [b"%d" % pid], [] if terminal is None else [terminal]
 
-    def listen(self, port: int) -> int:
+    def listen(self, kind: int, port: int) -> int:
         """A socket that listens on our loopback; it stays open here, for a host that comes back."""
         if port not in self.listeners:
-            listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            listener = _socket.socket(_socket.AF_INET, kind)
             listener.bind(("127.0.0.1", port))
-            listener.listen(LISTENER_BACKLOG)
+            if kind == _socket.SOCK_STREAM:
+                listener.listen(LISTENER_BACKLOG)
             self.listeners[port] = listener
         return self.listeners[port].fileno()
 
@@ -263,14 +269,23 @@ def set_limits(limits: str) -> None:
         resource.setrlimit(int(number), (bound, bound))
 
 
+def redirect(ports: str) -> bool:
+    """Turn connections to the outside to ours; False where the kernel can't."""
+    if posix.getuid() != 0:
+        bring_up_own_loopback()
+    tcp_port, dns_port = ports.split(",")
+    return redirect_to_proxy(int(tcp_port), int(dns_port))
+
+
 def main() -> None:
     """Become pid 1's supervisor."""
-    listener, system_calls, lease, limits, *mounts = sys.argv[1:]
+    listener, system_calls, lease, limits, redirection, *mounts = sys.argv[1:]
     bar_tracing()
     for number in (listener, system_calls):
         posix.set_inheritable(int(number), False)
     pairs = [mount.encode().split(b":", 1) for mount in mounts]
     assemble_root([(source, target) for source, target in pairs])
+    redirected = bool(redirection) and redirect(redirection)
     kept = OF_SUPERVISOR if posix.getuid() == 0 else ()
     bound_capabilities(kept)
     set_capabilities(kept)
@@ -280,7 +295,7 @@ def main() -> None:
     # What is there now lives as long as we do: a fork then has nothing to copy for the collector's sake.
     gc.freeze()
     gc.disable()
-    Supervisor(int(listener), float(lease)).run()
+    Supervisor(int(listener), float(lease), redirected=redirected).run()
 
 
 if __name__ == "__main__":

@@ -67,11 +67,10 @@ class Upload:
         written = 0
         try:
             for chunk in source:
-                with memoryview(chunk) as rest:
-                    position = 0
-                    while position < len(rest):
-                        position += os.write(self._file, rest[position:])
-                written += len(chunk)
+                position = 0
+                while position < len(chunk):
+                    position += os.write(self._file, chunk[position:])
+                written += position
         except OSError as error:
             raise refusal_of(error, b"error writing file " + self.path) from error
         return written
@@ -144,25 +143,27 @@ def compose(destination: bytes, sources: list[bytes]) -> None:
             raise refusal_of(error, b"composed, but error removing source " + source) from error
 
 
-def _chunks(pipe: int) -> Iterator[bytes]:
-    while chunk := os.read(pipe, CHUNK_BYTES):
-        yield chunk
+def _chunks(pipe: int) -> Iterator[memoryview]:
+    """What comes from a pipe, each piece to be used before the next; fresh memory for each costs more."""
+    with memoryview(bytearray(CHUNK_BYTES)) as buffer:
+        while length := os.readv(pipe, [buffer]):
+            yield buffer[:length]
 
 
-def _unzipped(pipe: int) -> Iterator[bytes]:
+def _unzipped(pipe: int) -> Iterator[memoryview]:
     """The content of a gzip stream of one or several members, in pieces of bounded size."""
     import zlib
 
     inflater = zlib.decompressobj(wbits=31)
     try:
         for chunk in _chunks(pipe):
-            rest = chunk
+            rest: bytes | memoryview = chunk
             while rest:
                 if inflater.eof:
                     inflater = zlib.decompressobj(wbits=31)
-                yield inflater.decompress(rest, CHUNK_BYTES)
+                yield memoryview(inflater.decompress(rest, CHUNK_BYTES))
                 rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-        yield inflater.flush()
+        yield memoryview(inflater.flush())
     except zlib.error as error:
         raise RefusalError(b"invalid_argument", f"the body is not valid gzip: {error}") from error
     if not inflater.eof:

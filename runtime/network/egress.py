@@ -6,16 +6,17 @@ Nothing of the sandbox's network touches the host's: what comes are requests, an
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from runtime.network.addresses import Wall
-from runtime.network.flow import Flow
-from runtime.network.outward import Destination, RefusedError, connect
+from runtime.network.addresses import Address, Wall
+from runtime.network.flow import Flow, original_destination
+from runtime.network.name_server import NameServer
+from runtime.network.outward import Destination, Outward, RefusedError, connect, connect_checked
 from runtime.network.policy import Policy
 from runtime.network.relay import Streams
 from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
@@ -23,6 +24,8 @@ from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
 log = structlog.get_logger("runtime.network")
 
 PROXY_PORT = 3128
+REDIRECTED_PORT = 3129
+QUESTIONS_PORT = 3153
 PROXY = f"http://127.0.0.1:{PROXY_PORT}"
 NOT_PROXIED = "localhost,127.0.0.1,::1"
 PROXY_VARIABLES = {
@@ -51,7 +54,9 @@ class Ways:
 
     wall: Wall
     serve: Serve
-    """Serves one connection, in whatever protocol it speaks."""
+    """Serves one connection to the proxy, in whatever protocol it speaks."""
+    serve_redirected: Serve
+    """Serves one connection of a program that asked no proxy."""
     lookups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUPS_AT_ONCE))
     open: int = 0
     """Connections of all sandboxes together."""
@@ -74,16 +79,30 @@ class Counters:
 class SandboxEgress:
     """Accepts from inside and serves, until it is closed."""
 
-    def __init__(self, sandbox_id: str, listener: socket.socket, policy: Policy, ways: Ways) -> None:
-        listener.setblocking(False)
+    def __init__(self, sandbox_id: str, policy: Policy, ways: Ways) -> None:
         self.counters = Counters()
         self._sandbox_id = sandbox_id
-        self._listener = listener
+        self._listeners: list[socket.socket] = []
         self._policy = policy
         self._ways = ways
         self._flows: dict[Flow, asyncio.Task[None]] = {}
         self._resolver = SystemResolver(ways.lookups)
-        self._tasks = [asyncio.ensure_future(self._accept()), asyncio.ensure_future(self._sweep())]
+        self._name_server = NameServer(lambda: self._policy, self._resolver)
+        self._tasks = [asyncio.ensure_future(self._sweep())]
+
+    def open_proxy(self, listener: socket.socket) -> None:
+        """Serve the proxy on this socket."""
+        self._open(listener, self._ways.serve)
+
+    async def open_redirection(self, listener: socket.socket, questions: socket.socket) -> None:
+        """Serve what the sandbox's kernel turns to us: connections, and questions for names."""
+        self._open(listener, self._ways.serve_redirected)
+        await self._name_server.open(questions)
+
+    def _open(self, listener: socket.socket, serve: Serve) -> None:
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._tasks.append(asyncio.ensure_future(self._accept(listener, serve)))
 
     @property
     def policy(self) -> Policy:
@@ -117,12 +136,31 @@ class SandboxEgress:
             task.cancel()
         for flow in list(self._flows):
             flow.abort()
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
+        self._name_server.close()
 
     async def open_outward(self, flow: Flow, wanted: Destination) -> Streams:
         """Connect a flow to where it wants; `RefusedError` and `UnreachableError` as `connect` has them."""
+        return await self._follow(
+            flow, connect(wanted, lambda: self._policy, self._ways.wall, self._resolver)
+        )
+
+    async def open_redirected(self, flow: Flow, address: Address, port: int) -> Streams:
+        """Connect a flow to an address that it wanted without asking us; raises as `open_outward`."""
+        names = self._name_server.names_of(address)
+        # One address may have been given for several names; the one that is allowed is the one meant.
+        name = next((name for name in names if self._policy.allows_name(name)), next(iter(names), None))
+        return await self._follow(flow, self._connect_redirected(name, address, port))
+
+    async def _connect_redirected(self, name: str | None, address: Address, port: int) -> Outward:
+        if name is not None and self._policy.headers_for(name):
+            raise RefusedError(f"network.rules set headers for {name}, which takes a request to the proxy")
+        return await connect_checked(name, [address], port, lambda: self._policy, self._ways.wall)
+
+    async def _follow(self, flow: Flow, connecting: Coroutine[Any, Any, Outward]) -> Streams:
         try:
-            outward = await connect(wanted, lambda: self._policy, self._ways.wall, self._resolver)
+            outward = await connecting
         except RefusedError as error:
             self.counters.refused += 1
             self.counters.refusals.append(str(error))
@@ -132,11 +170,11 @@ class SandboxEgress:
         flow.outer = Streams(*await asyncio.open_connection(sock=outward.connection))
         return flow.outer
 
-    async def _accept(self) -> None:
+    async def _accept(self, listener: socket.socket, serve: Serve) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._listener)
+                connection, _ = await loop.sock_accept(listener)
             except OSError as error:
                 log.warning("egress_not_accepted", sandbox=self._sandbox_id, error=str(error))
                 await asyncio.sleep(1)
@@ -147,27 +185,28 @@ class SandboxEgress:
                 # Whoever opens thousands gets no more of our time than this.
                 await asyncio.sleep(REFUSAL_PAUSE_SECONDS)
                 continue
-            await self._take(connection)
+            await self._take(connection, serve)
 
     def _is_full(self) -> bool:
         return len(self._flows) >= CONNECTIONS_OF_A_SANDBOX or self._ways.open >= CONNECTIONS_OF_ALL
 
-    async def _take(self, connection: socket.socket) -> None:
+    async def _take(self, connection: socket.socket, serve: Serve) -> None:
+        wanted = original_destination(connection)
         try:
-            flow = Flow(Streams(*await asyncio.open_connection(sock=connection)))
+            flow = Flow(Streams(*await asyncio.open_connection(sock=connection)), wanted)
         except OSError:
             connection.close()
             return
         self.counters.connections += 1
         self._ways.open += 1
-        task = asyncio.ensure_future(self._serve(flow))
+        task = asyncio.ensure_future(self._serve(flow, serve))
         self._flows[flow] = task
         task.add_done_callback(lambda _: self._done(flow))
 
-    async def _serve(self, flow: Flow) -> None:
+    async def _serve(self, flow: Flow, serve: Serve) -> None:
         try:
             with suppress(OSError, EOFError):
-                await self._ways.serve(self, flow)
+                await serve(self, flow)
         except Exception:
             log.exception("egress_failed", sandbox=self._sandbox_id)
         finally:

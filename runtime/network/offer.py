@@ -9,14 +9,17 @@ from runtime.network.egress import Ways
 from runtime.network.fields import read_policy
 from runtime.network.policy import Policy
 from runtime.network.proxy import serve
+from runtime.network.redirected import serve_redirected
 
 
 class NetworkOffer:
     """The default, and the ways out that all sandboxes share."""
 
     def __init__(self, default: Literal["off", "none", "proxy"], private_allowed: str) -> None:
-        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve)
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, serve_redirected)
         self._default = default
+        self.redirects = False
+        """Whether this machine's sandboxes can turn connections to us; known once one has started."""
 
     def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:
         """What a sandbox with these fields may reach; `InvalidSandboxRequestError` where they are wrong."""
@@ -31,4 +34,6 @@ class NetworkOffer:
 
     def capabilities(self) -> list[str]:
         """The kinds of network that a sandbox can ask for."""
-        return ["none"] if self._default == "off" else ["none", "allowlist", "proxy"]
+        if self._default == "off":
+            return ["none"]
+        return ["none", "allowlist", "full" if self.redirects else "proxy"]

@@ -66,35 +66,37 @@ async def connect(
     `policy` is asked once more when the connection stands: it may have changed meanwhile.
     """
     literal = wanted.literal
-    name = None if literal is not None else wanted.host
     if literal is not None:
-        addresses = [literal]
-    else:
-        _check_name(wanted.host, policy())
-        try:
-            addresses = await resolver.addresses(wanted.host)
-        except UnknownNameError as error:
-            raise UnreachableError(str(error)) from error
+        return await connect_checked(None, [literal], wanted.port, policy, wall)
+    if not policy().may_ask_for(wanted.host):
+        raise RefusedError(_not_permitted(wanted.host, None, policy()))
+    try:
+        addresses = await resolver.addresses(wanted.host)
+    except UnknownNameError as error:
+        raise UnreachableError(str(error)) from error
+    return await connect_checked(wanted.host, addresses, wanted.port, policy, wall)
+
+
+async def connect_checked(
+    name: str | None, addresses: list[Address], port: int, policy: Callable[[], Policy], wall: Wall
+) -> Outward:
+    """Connect to the first of these addresses that may be and can be connected to; raises as `connect`."""
+    host = name or str(addresses[0])
     allowed = [address for address in addresses if policy().permits(name, address)]
     if not allowed:
-        raise RefusedError(_not_permitted(wanted.host, addresses[0], policy()))
-    passing = [address for address in allowed if wall.passes(address, wanted.port)]
+        raise RefusedError(_not_permitted(host, addresses[0], policy()))
+    passing = [address for address in allowed if wall.passes(address, port)]
     if not passing:
-        found = "" if literal is not None else f" is {allowed[0]}, which"
+        found = "" if name is None else f" is {allowed[0]}, which"
         raise RefusedError(
-            f"{wanted.host}{found} is not on the public internet: private, local and metadata addresses, and "
-            "this machine's own, are closed to sandboxes"
+            f"{host}{found} is not on the public internet: private, local and metadata addresses, and this "
+            "machine's own, are closed to sandboxes"
         )
-    outward = await _connect_to_one(name, passing, wanted.port)
+    outward = await _connect_to_one(name, passing, port)
     if not policy().permits(name, outward.address):
         outward.connection.close()
-        raise RefusedError(_not_permitted(wanted.host, outward.address, policy()))
+        raise RefusedError(_not_permitted(host, outward.address, policy()))
     return outward
-
-
-def _check_name(name: str, policy: Policy) -> None:
-    if not policy.may_ask_for(name):
-        raise RefusedError(_not_permitted(name, None, policy))
 
 
 def _not_permitted(host: str, address: Address | None, policy: Policy) -> str:

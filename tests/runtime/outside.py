@@ -1,13 +1,25 @@
 """What stands for the internet in tests: a server on an address of this machine that a setting lets pass."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 ADDRESS = "127.0.0.5"
+
+
+def own_address() -> str:
+    """This machine's address in its network, for what must not be loopback to a sandbox."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        address: str = probe.getsockname()[0]
+        return address
+
+
 HOSTS = f"""\
 127.0.0.1 localhost
 {ADDRESS} allowed.test api.allowed.test other.test
+{own_address()} outside.test
 127.0.0.1 loop.test
 ::1 loop6.test
 ::ffff:127.0.0.1 mapped.test
@@ -54,5 +66,6 @@ async def outside() -> AsyncIterator[Outside]:
     server = Outside()
     listening = await asyncio.start_server(server.serve, ADDRESS, 0)
     server.port = listening.sockets[0].getsockname()[1]
-    async with listening:
+    beside = await asyncio.start_server(server.serve, own_address(), server.port)
+    async with listening, beside:
         yield server

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from e2b import AsyncSandbox, CommandExitException, SandboxException
 from e2b.sandbox.sandbox_api import SandboxNetworkRule
 
 from tests.fixtures.runtime import RuntimeProcess, runtime_folder
-from tests.runtime.outside import ADDRESS, HOSTS, Outside, outside
+from tests.runtime.outside import ADDRESS, HOSTS, Outside, outside, own_address
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="names of one's own take a mount namespace")
 
@@ -21,12 +20,13 @@ EVERYTHING = "0.0.0.0/0"
 
 
 @pytest.fixture(scope="module")
-async def networked() -> AsyncIterator[RuntimeProcess]:
+async def networked(server: Outside) -> AsyncIterator[RuntimeProcess]:
     """A runtime that finds our names, and lets sandboxes reach our server."""
     with runtime_folder() as state:
         hosts = state.parent / "hosts"
         hosts.write_text(HOSTS)
-        process = RuntimeProcess(state, hosts=hosts, network_private_allowed=f"{ADDRESS}/32")
+        allowed = f"{ADDRESS}/32,{own_address()}/32:{server.port}"
+        process = RuntimeProcess(state, hosts=hosts, network_private_allowed=allowed)
         await process.start()
         yield process
         await process.stop()
@@ -120,6 +120,7 @@ async def test_a_sandbox_without_network_is_told_how_to_get_one(networked: Runti
     status, body = await get(sandbox, "http://allowed.test/")
     assert (status, "create it with allow_internet_access=True" in body) == (403, True)
     assert (await sandbox.get_info()).allow_internet_access is False
+    assert (await sandbox.commands.run("tail -n +2 /proc/net/route")).stdout == ""
     with pytest.raises(CommandExitException, match="403"):
         await sandbox.commands.run("curl -sS https://allowed.test/")
     await sandbox.kill()
@@ -167,6 +168,61 @@ async def test_a_change_breaks_off_open_connections_that_it_does_not_allow(
             await handle.wait()
 
 
+DIRECTLY = "env -u http_proxy -u https_proxy -u HTTP_PROXY -u HTTPS_PROXY"
+
+
+async def test_programs_that_ask_no_proxy_reach_the_outside_too(
+    inside: AsyncSandbox, server: Outside
+) -> None:
+    for host in (own_address(), "outside.test"):
+        shown = await inside.commands.run(f"{DIRECTLY} curl -s -m 10 http://{host}:{server.port}/direct")
+        assert shown.stdout.startswith("GET /direct"), host
+    named = await inside.commands.run(
+        "getent ahostsv4 outside.test | head -1; getent ahosts nowhere.test || true"
+    )
+    assert named.stdout.split() == [own_address(), "STREAM", "outside.test"]
+
+
+async def test_the_list_holds_for_programs_that_ask_no_proxy(inside: AsyncSandbox, server: Outside) -> None:
+    await inside.update_network({"allow_out": ["outside.test"], "deny_out": [EVERYTHING]})
+    fetch = f"{DIRECTLY} curl -s -m 10"
+    assert (await inside.commands.run(f"{fetch} http://outside.test:{server.port}/")).exit_code == 0
+    with pytest.raises(CommandExitException):
+        await inside.commands.run(f"{fetch} http://other.test:{server.port}/")
+    await inside.update_network({"allow_internet_access": False})
+    with pytest.raises(CommandExitException):
+        await inside.commands.run(f"{fetch} http://{own_address()}:{server.port}/")
+
+
+async def test_what_is_closed_is_closed_for_programs_that_ask_no_proxy(
+    networked: RuntimeProcess, inside: AsyncSandbox
+) -> None:
+    program = """
+import socket
+for address in (("169.254.169.254", 80), ("10.1.2.3", 22), ("192.168.0.1", 443), ("0.0.0.0", 1)):
+    probe = socket.socket(); probe.settimeout(5)
+    try:
+        probe.connect(address)
+        probe.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        print(probe.recv(1))
+    except OSError:
+        print(b"")
+"""
+    shown = await inside.commands.run(
+        'python3 -c "$PROGRAM"', envs={"PROGRAM": program.replace("\\\\", "\\")}
+    )
+    assert shown.stdout == "b''\n" * 4
+    assert "169.254.169.254 is not on the public internet" in str(
+        (await figures(inside, networked))["lastRefusals"]
+    )
+
+
+async def test_a_sandbox_cannot_change_where_its_connections_are_turned_to(inside: AsyncSandbox) -> None:
+    for command in ("ip route add 10.0.0.0/8 dev lo", "ip link set lo down", "ip addr add 10.0.0.1/8 dev lo"):
+        with pytest.raises(CommandExitException, match=r"(?i)not permitted"):
+            await inside.commands.run(command, user="root")
+
+
 HOSTILE = [
     "http://loop.test/",
     "http://loop6.test/",
@@ -207,10 +263,7 @@ async def test_private_and_local_addresses_are_closed_in_every_notation(inside: 
 
 
 async def test_this_machines_own_addresses_are_closed(inside: AsyncSandbox) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))
-        own = probe.getsockname()[0]
-    assert (await get(inside, f"http://{own}/"))[0] == 403
+    assert (await get(inside, f"http://{own_address()}/"))[0] == 403
 
 
 async def test_a_redirect_leads_to_no_place_that_is_closed(inside: AsyncSandbox, server: Outside) -> None:
@@ -382,3 +435,17 @@ async def test_a_request_that_comes_in_is_checked_too(networked: RuntimeProcess)
         ):
             answer = await client.post("/v2/sandboxes", json={"templateID": "base", "network": network})
             assert (answer.status_code, json.loads(answer.text)["code"]) == (400, 400), network
+
+
+async def test_an_ordinary_users_runtime_turns_connections_too(
+    unprivileged_runtime: RuntimeProcess, networked: RuntimeProcess
+) -> None:
+    for runtime in (unprivileged_runtime, networked):
+        async with httpx.AsyncClient(base_url=runtime.url, headers={"X-API-Key": runtime.api_key}) as client:
+            offered = (await client.get("/runtime/capabilities")).json()["network"]
+        assert offered == ["none", "allowlist", "full"]
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=60)
+        with pytest.raises(CommandExitException):
+            await sandbox.commands.run(f"{DIRECTLY} curl -s -m 10 http://169.254.169.254/")
+        assert (await figures(sandbox, runtime))["lastRefusals"][0].startswith("169.254.169.254 is not on")
+        await sandbox.kill()

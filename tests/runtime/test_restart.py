@@ -12,7 +12,7 @@ from e2b import AsyncCommandHandle, CommandExitException, CommandResult, Sandbox
 
 from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER, RuntimeProcess, runtime_folder
 
-LINES = 400_000
+LINES = 1_500_000
 by_either_user = pytest.mark.parametrize("own_runtime", [None, UNPRIVILEGED_USER], indirect=True)
 
 
@@ -63,15 +63,15 @@ async def test_an_orderly_stop_keeps_files_and_time(own_runtime: RuntimeProcess)
 
 
 async def test_time_runs_out_while_the_runtime_is_away(own_runtime: RuntimeProcess) -> None:
-    await own_runtime.client.AsyncSandbox.create(timeout=1)
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=1)
     await own_runtime.stop()
     await asyncio.sleep(1.2)  # the time that the sandbox had
     await own_runtime.start()
     async with asyncio.timeout(5):
         while await own_runtime.client.AsyncSandbox.list().next_items():
             await asyncio.sleep(0.05)
-        while list((own_runtime.state / "sandboxes").iterdir()):  # files go after the sandbox has gone
-            await asyncio.sleep(0.05)
+        while (own_runtime.state / "sandboxes" / sandbox.sandbox_id).exists():
+            await asyncio.sleep(0.05)  # files go after the sandbox has gone
 
 
 @by_either_user
@@ -121,7 +121,7 @@ async def test_a_sandbox_whose_supervisor_died_is_told_as_crashed(own_runtime: R
         pid
         for pid in _processes_with("supervisor.pyc")
         if _parent_command(pid).endswith("bwrap")
-        and (str(own_runtime.state) in Path(f"/proc/{_parent(pid)}/cmdline").read_text())
+        and (sandbox.sandbox_id in Path(f"/proc/{_parent(pid)}/cmdline").read_text())
     ]
     os.kill(pid, signal.SIGKILL)
     async with asyncio.timeout(5):
@@ -176,3 +176,19 @@ def _parent_command(pid: int) -> str:
 
 def _cgroups(sandbox_id: str) -> list[Path]:
     return list(Path("/sys/fs/cgroup").rglob(f"commandcenter-{sandbox_id}"))
+
+
+async def test_a_killed_launcher_ends_no_sandbox_and_is_replaced(runtime: RuntimeProcess) -> None:
+    sandbox = await runtime.client.AsyncSandbox.create(timeout=60)
+    os.kill(_launcher_of(runtime), signal.SIGKILL)
+    another = await runtime.client.AsyncSandbox.create(timeout=60)
+    for each in (sandbox, another):
+        assert (await each.commands.run("echo alive")).stdout == "alive\n"
+        assert await each.kill()
+
+
+def _launcher_of(runtime: RuntimeProcess) -> int:
+    children = Path(f"/proc/{runtime.pid}/task/{runtime.pid}/children").read_text().split()
+    return next(
+        int(pid) for pid in children if b"runtime.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
