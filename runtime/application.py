@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -11,9 +12,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from runtime.control_plane.errors import answer_host_error, refusal
-from runtime.control_plane.key import RequireKey
+from runtime.control_plane.logs import LogEndpoints
+from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
+from runtime.control_plane.secrets import SecretEndpoints
+from runtime.control_plane.teams import RequireKey
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -23,14 +27,19 @@ from runtime.data_plane.health import health_service
 from runtime.data_plane.process_service import PREFIX as PROCESS_PREFIX
 from runtime.data_plane.process_service import ProcessService
 from runtime.data_plane.routing import DataPlane, target_of
+from runtime.door.request_ids import RequestIds
+from runtime.door.slow_readers import BreakOffUnread
 from runtime.host.errors import HostError
 from runtime.instance import Runtime
+from runtime.keys import Keys
+
+log = structlog.get_logger("runtime")
 
 
 class Application:
     """What uvicorn serves."""
 
-    def __init__(self, runtime: Runtime, *, api_key: str, domain: str) -> None:
+    def __init__(self, runtime: Runtime, *, keys: Keys, domain: str) -> None:
         health = health_service(runtime.metrics)
         agents = FileAgents(runtime.python)
         self._files = FilesService(runtime.host, agents)
@@ -45,19 +54,31 @@ class Application:
                 "/metrics": health,
             },
         )
-        endpoints = SandboxEndpoints(runtime.host, runtime.metrics, runtime.settings, domain)
+        endpoints = SandboxEndpoints(runtime.host, runtime.settings, domain)
         self._control_plane = Starlette(
             routes=[
                 Route("/health", _health),
+                *MetricEndpoints(runtime.host, runtime.metrics).routes(),
+                *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *SecretEndpoints(runtime.secrets).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
-            middleware=[Middleware(RequireKey, api_key=api_key)],
-            exception_handlers={HostError: answer_host_error, HTTPException: _answer_http_error},
+            middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],
+            exception_handlers={
+                HostError: answer_host_error,
+                HTTPException: _answer_http_error,
+                Exception: _answer_mistake,
+            },
         )
+        self._control_plane.state.request_seconds = runtime.settings.request_timeout
+        self._named = RequestIds(self._route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        await self._named(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if target_of(scope) is not None:
             await self.data_plane(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
@@ -72,4 +93,12 @@ async def _health(_: Request) -> Response:
 
 
 async def _answer_http_error(_: Request, error: Any) -> Response:
-    return refusal(error.status_code, error.detail)
+    response = refusal(error.status_code, error.detail)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _answer_mistake(_: Request, error: Exception) -> Response:
+    """A mistake of ours; it is logged under the request's name."""
+    log.error("request_failed", error=repr(error))  # the server logs where it happened
+    return refusal(500, "The runtime made a mistake; its log says more under this response's X-Request-Id.")

@@ -11,8 +11,10 @@ import structlog
 from runtime.guarantees import demand, held_guarantees
 from runtime.host.disk.choice import choose_disks
 from runtime.host.disk.watch import DiskWatch
+from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
+from runtime.host.journal import Journal
 from runtime.host.layout import Layout
 from runtime.host.limits import choose_mechanism
 from runtime.host.limits.asked import shown_limits
@@ -25,6 +27,7 @@ from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.network.offer import NetworkOffer
+from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime")
@@ -52,11 +55,16 @@ class Runtime:
         self._programs = stage(layout)
         self._store = Store(layout, self._disks)
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
-        self._network = NetworkOffer(settings.network, settings.network_private_allowed)
+        self.secrets = Secrets(layout.secrets_file)
+        self._network = NetworkOffer(settings.network, settings.network_private_allowed, self.secrets.value)
         self._engine = Engine(
             settings, layout, self._programs, self._store, self._mechanism, self._disks, self._network
         )
-        self.host = SandboxHost(settings, self._store, self._engine, self._user_ids, self._network)
+        journal = Journal(layout.journals)
+        endings = Endings(layout.endings, journal, settings.ended_kept)
+        self.host = SandboxHost(
+            settings, self._store, self._engine, self._user_ids, journal, endings, self._network
+        )
         self.disk_watch = DiskWatch(self.host.all_live, self._store)
         self.metrics = Metrics(self.host, self.disk_watch)
         self._tasks: list[asyncio.Task[None]] = []

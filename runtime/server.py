@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import resource
-import secrets
 import signal
 import socket
 import sys
@@ -13,11 +12,15 @@ import uvicorn
 import uvloop
 
 from runtime.application import Application
+from runtime.clients import client_variables, exports
 from runtime.data_plane.connect_protocol import StreamAbortedError
 from runtime.data_plane.upgrades import UpgradedConnection
+from runtime.door.listening import Certificate, certificate_of, listen
+from runtime.door.protocol import bounded_protocol
 from runtime.host.errors import HostError
 from runtime.host.layout import Layout, prepare_layout
 from runtime.instance import Runtime
+from runtime.keys import Keys, teams_by_key
 from runtime.memory import keep_freed_pieces
 from runtime.settings import RuntimeSettings
 
@@ -41,9 +44,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def main() -> None:
-    """Serve with the settings of the environment; a machine that can't is told in one line."""
-    settings = RuntimeSettings()
+def serve(settings: RuntimeSettings) -> None:
+    """Serve until told to stop; a machine that can't is told by the error."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -53,26 +55,28 @@ def main() -> None:
     keep_freed_pieces()
     try:
         uvloop.run(_serve(settings))
-    except (HostError, OSError) as error:
-        sys.exit(f"runtime: {error}")
     except asyncio.CancelledError:
         log.info("stopped_while_starting")
 
 
 async def _serve(settings: RuntimeSettings) -> None:
     layout = prepare_layout(settings.state_directory)
-    listener = _listen(settings)
-    address, port = listener.getsockname()[:2]
+    keys = teams_by_key(settings, layout)
+    certificate = certificate_of(settings)
+    listener = listen(settings, encrypted=certificate is not None)
+    port = listener.getsockname()[1]
     runtime = Runtime(settings, layout)
     await _start(runtime)
     application = Application(
         runtime,
-        api_key=api_key(settings, layout),
+        keys=Keys(keys),
         domain=settings.domain or f"localhost:{port}",
     )
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=bounded_protocol(
+            connection_limit=settings.connection_limit, head_seconds=settings.request_timeout
+        ),
         ws=UpgradedConnection,
         lifespan="off",
         log_level="warning",
@@ -80,11 +84,17 @@ async def _serve(settings: RuntimeSettings) -> None:
         server_header=False,
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LEAVE_SECONDS,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_no_abort)
     listener.listen(CONNECTIONS_WAITING)
-    log.info("runtime_listening", url=f"http://{address}:{port}", state=str(layout.state))
-    announce(layout, f"http://{address}:{port}")
+    url = _url(listener, "http" if certificate is None else "https")
+    log.info("runtime_listening", url=url, state=str(layout.state))
+    announce(layout, url)
+    if certificate is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _renew, certificate)
+    if sys.stdout.isatty():
+        print(exports(client_variables(settings, url, next(iter(keys)))), flush=True)
     try:
         await _Server(config, runtime).serve(sockets=[listener])
     finally:
@@ -96,6 +106,23 @@ def announce(layout: Layout, url: str) -> None:
     new = layout.address_file.with_suffix(".new")
     new.write_text(f"{url}\n")
     new.replace(layout.address_file)
+
+
+def _url(listener: socket.socket, scheme: str) -> str:
+    """Where this machine's programs reach us; who listens everywhere listens on loopback too."""
+    address, port = listener.getsockname()[:2]
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - it is looked up
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
+
+
+def _renew(certificate: Certificate) -> None:
+    """Read a renewed certificate; where it can't be used, the one before serves on."""
+    try:
+        certificate.load()
+    except HostError as error:
+        log.error("certificate_not_renewed", error=str(error))  # noqa: TRY400 - the message says it all
+    else:
+        log.info("certificate_renewed")
 
 
 async def _start(runtime: Runtime) -> None:
@@ -114,32 +141,6 @@ async def _start(runtime: Runtime) -> None:
             loop.remove_signal_handler(number)
             # uvicorn has its own handlers while it serves, and afterwards raises the signal once more.
             signal.signal(number, lambda *_: None)
-
-
-def api_key(settings: RuntimeSettings, layout: Layout) -> str:
-    """The key that was given, or one made once and kept for this user's eyes alone."""
-    if settings.api_key is not None:
-        return settings.api_key.get_secret_value()
-    if not layout.key_file.exists():
-        layout.key_file.touch(mode=0o600)
-        layout.key_file.write_text("e2b_" + secrets.token_hex(20) + "\n")
-    return layout.key_file.read_text().strip()
-
-
-def _listen(settings: RuntimeSettings) -> socket.socket:
-    """Hold the address; nobody is let in before the self-test has passed."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            f"can't listen on {settings.host}:{settings.port} ({error.strerror}). "
-            "Set RUNTIME_PORT to a free port."
-        ) from error
-    return listener
 
 
 def _raise_open_files() -> None:

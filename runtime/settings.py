@@ -23,15 +23,37 @@ class RuntimeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RUNTIME_", extra="ignore")
 
     state_directory: Path = Field(
-        default_factory=default_state_directory, description="Where sandboxes and their files are kept."
+        default_factory=default_state_directory,
+        description="Where sandboxes and their files are kept: `/var/lib/commandcenter/runtime` for root, "
+        "else `~/.local/share/commandcenter/runtime`.",
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(49980, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     domain: str | None = Field(
-        None, description="The domain of sandboxes' addresses; by default localhost with the port."
+        None,
+        description="The domain of the names `api.…`, `sandbox.…` and `PORT-ID.…`, with its port where it is "
+        "not the usual one; by default localhost with the port.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="Certificate with its chain, in PEM: from here on TLS. Read anew at SIGHUP."
+    )
+    tls_key: Path | None = Field(None, description="The certificate's key, in PEM.")
+    insecure_plain_http: bool = Field(
+        False,
+        description="Listen beyond loopback without TLS, as behind a proxy that speaks it: who can read the "
+        "network reads keys and files.",
     )
     api_key: SecretStr | None = Field(
         None, description="The key of the control plane; made once and kept in `api.key` where none is given."
+    )
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Keys of several teams, each with sandboxes of its own: `team:key,team:key`, or the path "
+        "of a JSON file of teams and their keys. `RUNTIME_API_KEY` is the team `default`'s.",
+    )
+    connection_limit: int = Field(10_000, ge=1, description="How many connections are served at once.")
+    request_timeout: int = Field(
+        20, ge=1, description="How long a client may take to send a request's headers, and a body of JSON."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
@@ -67,6 +89,9 @@ class RuntimeSettings(BaseSettings):
     default_timeout: int = Field(300, ge=0, description="Life of a sandbox that asks for none.")
     longest_timeout: int = Field(
         24 * 3600, ge=1, description="The longest life that can be asked for at once."
+    )
+    ended_kept: int = Field(
+        7 * 24 * 3600, ge=0, description="How long the log and the end of a sandbox are kept after it ended."
     )
     user_id_first: int = Field(
         0x3000_0000,

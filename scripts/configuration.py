@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from commandcenter.settings import Settings
+from runtime.settings import RuntimeSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
@@ -20,13 +21,18 @@ Every process reads these environment variables. None is needed: `commandcenter 
 under "Otherwise", and gives its own processes the rest. A value that makes no sense stops the start with
 a message that names the variable.
 
-This page is written by `make docs` from `commandcenter/settings.py`.
+This page is written by `make docs` from `commandcenter/settings.py` and `runtime/settings.py`.
+"""
+_RUNTIME = """\
+## The embedded runtime
+
+`commandcenter runtime` reads these; sizes are in bytes and times in seconds. [What they mean](runtime.md).
 """
 
 
 def page() -> str:
     """The page as it should be."""
-    return f"{_INTRODUCTION}\n{_table(Settings)}"
+    return "\n".join((_INTRODUCTION, _table(Settings), _RUNTIME, _table(RuntimeSettings)))
 
 
 def main() -> int:
@@ -55,6 +61,8 @@ def _variable(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
 
 
 def _otherwise(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "as said"
     default = field.default
     if default is None or default is PydanticUndefined:
         return "unset"

@@ -6,4 +6,9 @@ from hypothesis import settings
 settings.register_profile("commandcenter", deadline=None)
 settings.load_profile("commandcenter")
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.runtime", "tests.fixtures.product"]
+pytest_plugins = [
+    "tests.fixtures.certificates",
+    "tests.fixtures.servers",
+    "tests.fixtures.runtime",
+    "tests.fixtures.product",
+]

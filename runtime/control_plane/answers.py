@@ -27,9 +27,8 @@ def created(record: SandboxRecord, domain: str) -> dict[str, Any]:
         "envdVersion": ENVD_VERSION,
         "alias": record.template,
         "domain": domain,
+        "envdAccessToken": record.access_token,
     }
-    if record.access_token is not None:
-        answer["envdAccessToken"] = record.access_token
     if record.traffic_token is not None:
         answer["trafficAccessToken"] = record.traffic_token
     return answer
@@ -57,6 +56,7 @@ def detailed(record: SandboxRecord, domain: str) -> dict[str, Any]:
     """Everything about one sandbox."""
     answer = listed(record) | {
         "domain": domain,
+        "envdAccessToken": record.access_token,
         "allowInternetAccess": record.allow_internet_access,
         "lifecycle": {
             "onTimeout": "pause" if record.auto_pause else "kill",
@@ -65,8 +65,6 @@ def detailed(record: SandboxRecord, domain: str) -> dict[str, Any]:
     }
     if record.network is not None:
         answer["network"] = record.network
-    if record.access_token is not None:
-        answer["envdAccessToken"] = record.access_token
     if record.state == "paused":
         answer["pauseMode"] = record.pause_mode
     return answer

@@ -1,13 +1,17 @@
 """What E2B's clients send to the control plane, checked."""
 
+import asyncio
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from runtime.host.errors import InvalidSandboxRequestError
 
 BODY_LIMIT = 1 << 20
+BODY_READ = 16 << 20
 IDEMPOTENCY_KEY = r"^[a-z0-9-]{1,255}$"
 
 B = TypeVar("B", bound=BaseModel)
@@ -32,7 +36,6 @@ class NewSandbox(_Body):
 
     templateID: str = Field(min_length=1, max_length=256)  # noqa: N815
     timeout: Seconds | None = None
-    secure: bool = False
     autoPause: bool = False  # noqa: N815
     autoPauseMemory: bool = True  # noqa: N815
     autoResume: AutoResume = AutoResume()  # noqa: N815
@@ -52,10 +55,17 @@ class Connecting(_Body):
     memory: bool = True
 
 
+class Resuming(Connecting):
+    """Resume, as version 1 asks; it may also say anew what happens at the end."""
+
+    autoPause: bool | None = None  # noqa: N815
+
+
 class Pausing(_Body):
     """How to pause."""
 
     memory: bool = True
+    requireHealthyGuest: bool = False  # noqa: N815
 
 
 class Timeout(_Body):
@@ -81,7 +91,14 @@ class NetworkUpdate(_Body):
     egressProxy: Any = None  # noqa: N815
 
 
-class Listing(_Body):
+class Paging(_Body):
+    """Which part of a list."""
+
+    nextToken: str | None = None  # noqa: N815
+    limit: int = Field(100, ge=1, le=100)
+
+
+class Listing(Paging):
     """Which sandboxes to list."""
 
     metadata: str = ""
@@ -89,17 +106,34 @@ class Listing(_Body):
     order: Literal["asc", "desc"] = "desc"
     startedAfter: str | None = None  # noqa: N815
     template: str | None = None
-    nextToken: str | None = None  # noqa: N815
-    limit: int = Field(100, ge=1, le=100)
+
+
+class Logs(_Body):
+    """Which of a sandbox's log entries; the cursor is a time in milliseconds since the epoch."""
+
+    cursor: int | None = Field(None, ge=0)
+    limit: int = Field(1000, ge=0, le=1000)
+    direction: Literal["forward", "backward"] = "forward"
+    level: Literal["debug", "info", "warn", "error"] = "debug"
+    search: str = Field("", max_length=256)
+
+
+class OlderLogs(_Body):
+    """Which of a sandbox's log entries, as version 1 asks; the start is in milliseconds too."""
+
+    start: int | None = Field(None, ge=0)
+    limit: int = Field(1000, ge=0, le=1000)
 
 
 async def read_body(request: Request, kind: type[B]) -> B:
     """The request's body; what is wrong with it is told by field."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            raise InvalidSandboxRequestError(f"The body is larger than {BODY_LIMIT} bytes.")
+    seconds: int = request.app.state.request_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _whole_body(request)
+    except TimeoutError:
+        message = f"The body did not arrive within {seconds} s."
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from None
     try:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:
@@ -109,9 +143,26 @@ async def read_body(request: Request, kind: type[B]) -> B:
 def read_query(request: Request, kind: type[B]) -> B:
     """The request's query parameters."""
     try:
-        return kind.model_validate(dict(request.query_params))
+        # A list may come as one value with commas or as several.
+        query = {name: ",".join(request.query_params.getlist(name)) for name in request.query_params}
+        return kind.model_validate(query)
     except ValidationError as error:
         raise InvalidSandboxRequestError(_explain(error)) from error
+
+
+async def _whole_body(request: Request) -> bytes:
+    # A client that is still writing reads no answer: so much is taken before it gets one.
+    body, size = bytearray(), 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= BODY_LIMIT:
+            body += part
+        elif size > BODY_READ:
+            break
+    if size > BODY_LIMIT:
+        message = f"The body is larger than {BODY_LIMIT} bytes."
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, {"Connection": "close"})
+    return bytes(body)
 
 
 def _explain(error: ValidationError) -> str:

@@ -8,34 +8,43 @@ from starlette.responses import JSONResponse, Response
 from runtime.host.errors import (
     HostError,
     HostStoppingError,
+    IdempotencyMismatchError,
     InvalidSandboxRequestError,
     MachineUnfitError,
     SandboxConflictError,
     SandboxGoneError,
     SandboxLimitError,
     SandboxNotFoundError,
+    SandboxUnresponsiveError,
     TemplateNotFoundError,
 )
+from runtime.secrets import SecretExistsError, SecretLimitError, SecretNotFoundError
 
 STATUS_BY_ERROR: dict[type[HostError], int] = {
     InvalidSandboxRequestError: HTTPStatus.BAD_REQUEST,
     SandboxNotFoundError: HTTPStatus.NOT_FOUND,
     TemplateNotFoundError: HTTPStatus.NOT_FOUND,
     SandboxConflictError: HTTPStatus.CONFLICT,
+    IdempotencyMismatchError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SandboxLimitError: HTTPStatus.TOO_MANY_REQUESTS,
     HostStoppingError: HTTPStatus.SERVICE_UNAVAILABLE,
     SandboxGoneError: HTTPStatus.SERVICE_UNAVAILABLE,
+    SandboxUnresponsiveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    SecretNotFoundError: HTTPStatus.NOT_FOUND,
+    SecretExistsError: HTTPStatus.CONFLICT,
+    SecretLimitError: HTTPStatus.FORBIDDEN,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 
-def refusal(status: int, message: str) -> Response:
+def refusal(status: int, message: str, code: str | None = None) -> Response:
     """An error's response. Its client must not try again by itself: a second try would do no better."""
     headers = {"Should-Retry": "false"}
-    return JSONResponse({"code": int(status), "message": message}, status, headers=headers)
+    body = {"code": int(status), "message": message} | ({"error_code": code} if code else {})
+    return JSONResponse(body, status, headers=headers)
 
 
 async def answer_host_error(_: Request, error: Exception) -> Response:
     """Starlette's handler for the host's errors."""
     status = next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
-    return refusal(status, str(error))
+    return refusal(status, str(error), error.code if isinstance(error, HostError) else None)

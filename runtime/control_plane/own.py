@@ -6,8 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from runtime.control_plane.errors import refusal
+from runtime.control_plane.answers import moment
 from runtime.control_plane.reached import limits_reached
+from runtime.control_plane.teams import team_of
+from runtime.host.endings import Ended
 from runtime.host.limits.asked import shown_limits
 from runtime.host.sandbox_host import SandboxHost
 
@@ -23,14 +25,12 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
 
     async def show_sandbox(request: Request) -> Response:
         sandbox_id = request.path_params["id"]
-        reason = host.endings.get(sandbox_id)
-        if reason is not None:
-            return JSONResponse({"sandboxID": sandbox_id, "state": "ended", "endReason": reason})
-        record = host.records.get(sandbox_id)
-        if record is None:
-            return refusal(404, f'sandbox "{sandbox_id}" not found')
+        ended = host.endings.find(sandbox_id, team_of(request))
+        if ended is not None:
+            return JSONResponse(_ended(ended))
+        record = host.find(sandbox_id, team_of(request))
         sandbox = host.live(sandbox_id)
-        ended = sandbox.ended_processes if sandbox is not None else []
+        processes = sandbox.ended_processes if sandbox is not None else []
         return JSONResponse(
             {
                 "sandboxID": sandbox_id,
@@ -41,7 +41,7 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
                 "outOfMemoryKills": 0 if sandbox is None else sandbox.group.out_of_memory_kills(),
                 "network": None if sandbox is None or sandbox.egress is None else sandbox.egress.figures(),
                 "endedProcesses": [
-                    {"pid": process.pid, "endReason": process.end_reason} for process in ended
+                    {"pid": process.pid, "endReason": process.end_reason} for process in processes
                 ],
             }
         )
@@ -51,3 +51,14 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
         Route("/runtime/warm", show_warm),
         Route("/runtime/sandboxes/{id}", show_sandbox),
     ]
+
+
+def _ended(ended: Ended) -> dict[str, Any]:
+    return {
+        "sandboxID": ended.id,
+        "templateID": ended.template,
+        "state": "ended",
+        "endReason": ended.reason,
+        "startedAt": moment(ended.started_at),
+        "endedAt": moment(ended.ended_at),
+    }

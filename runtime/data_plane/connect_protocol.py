@@ -3,8 +3,10 @@
 Written here rather than taken from connectrpc's server: docs/adr says why, with figures.
 """
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, Protocol, TypeVar
@@ -13,6 +15,8 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 MESSAGE_LIMIT = 16 << 20
+REQUEST_SECONDS = 60
+UNREAD_SECONDS = 60
 END_OF_STREAM = 0x02
 COMPRESSED = 0x01
 
@@ -116,11 +120,14 @@ class Call:
         """The one message of a unary call."""
         parts = []
         size = 0
-        async for part in self._body():
-            parts.append(part)
-            size += len(part)
-            if size > MESSAGE_LIMIT:
-                raise ConnectError("resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes")
+        async with _in_time():
+            async for part in self._body():
+                parts.append(part)
+                size += len(part)
+                if size > MESSAGE_LIMIT:
+                    raise ConnectError(
+                        "resource_exhausted", f"the message is larger than {MESSAGE_LIMIT} bytes"
+                    )
         encoding = self.headers.get(b"content-encoding", b"identity")
         return self.decode(kind, _decompressed(b"".join(parts), encoding))
 
@@ -147,8 +154,9 @@ class Call:
 
     async def read_first(self, kind: type[M]) -> M:
         """The one message of a call that is answered by a stream."""
-        async for message in self.read_stream(kind):
-            return message
+        async with _in_time():
+            async for message in self.read_stream(kind):
+                return message
         raise ConnectError("invalid_argument", "the request holds no message")
 
     async def answer(self, message: Message) -> None:
@@ -183,8 +191,12 @@ class Call:
 
     async def _respond(self, status: int, content_type: bytes, body: bytes) -> None:
         headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        try:
+            async with asyncio.timeout(UNREAD_SECONDS):
+                await self.send({"type": "http.response.start", "status": status, "headers": headers})
+                await self.send({"type": "http.response.body", "body": body})
+        except TimeoutError as error:
+            raise StreamAbortedError("the client doesn't read its answer") from error
 
     async def _body(self) -> AsyncIterator[bytes]:
         while True:
@@ -194,6 +206,16 @@ class Call:
             yield event.get("body", b"")
             if not event.get("more_body"):
                 return
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            yield
+    except TimeoutError as error:
+        message = f"the request did not arrive within {REQUEST_SECONDS} s"
+        raise ConnectError("deadline_exceeded", message) from error
 
 
 def _decompressed(data: bytes, encoding: bytes) -> bytes:

@@ -92,7 +92,7 @@ class FilesService:
         if sandbox is None:
             sandbox = await self._signer(SignedRequest.of(request.query_params, operation))
         record = sandbox.record
-        if record.access_token is not None and not token_matches(request.scope, record):
+        if not token_matches(request.scope, record):
             if "x-access-token" in request.headers:
                 message = "access token present in header but does not match"
                 raise FileOperationError("unauthenticated", message)
@@ -101,11 +101,7 @@ class FilesService:
 
     async def _signer(self, signed: SignedRequest) -> Sandbox:
         """The sandbox that signed a request which names none."""
-        candidates = (
-            (record.id, record.access_token)
-            for record in self._host.records.values()
-            if record.access_token is not None
-        )
+        candidates = ((record.id, record.access_token) for record in self._host.records.values())
         sandbox = await self._host.reach(signed.find_signer(candidates) or "")
         if sandbox is None:
             raise FileOperationError("unauthenticated", "invalid signature")

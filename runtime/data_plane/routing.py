@@ -154,9 +154,7 @@ def not_open(admitted: Admitted) -> Refusal:
 
 
 def token_matches(scope: Scope, record: SandboxRecord) -> bool:
-    """Whether the request bears the sandbox's access token, where it has one."""
-    if record.access_token is None:
-        return True
+    """Whether the request bears the sandbox's access token."""
     given: bytes = dict(scope["headers"]).get(b"x-access-token", b"")
     return secrets.compare_digest(given, record.access_token.encode())
 

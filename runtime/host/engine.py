@@ -14,6 +14,7 @@ from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
 from runtime.host.limits import LimitGroup, LimitMechanism
 from runtime.host.output_rate import OutputRate
+from runtime.host.process import Process
 from runtime.host.process_start import OutputPolicy
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -27,6 +28,7 @@ from runtime.settings import RuntimeSettings
 log = structlog.get_logger("runtime.engine")
 
 OUTER_SECONDS = 10
+STARTS_FOR_EACH_PROCESSOR = 2
 
 
 class Engine:
@@ -54,8 +56,12 @@ class Engine:
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
         self._sandboxes: dict[str, Sandbox] = {}
         self._outer: dict[str, int] = {}
+        # More at once would all become slower together: so the first are there in half the time of the last.
+        self._starting = asyncio.Semaphore(STARTS_FOR_EACH_PROCESSOR * (os.cpu_count() or 1))
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         """Called when a supervisor ended that nobody stopped."""
+        self.on_process: Callable[[Sandbox, Process], None] = lambda *_: None
+        """Called when a process was started, and when it has ended."""
 
     async def open(self) -> None:
         """Get ready to start supervisors, and find out how the host's programs can be given to them."""
@@ -74,13 +80,14 @@ class Engine:
 
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
-        sandbox = await self.bring_up(record)
-        try:
-            await self.put_to_use(sandbox)
-        except BaseException:
-            await self.stop(record)
-            raise
-        return sandbox
+        async with self._starting:
+            sandbox = await self.bring_up(record)
+            try:
+                await self.put_to_use(sandbox)
+            except BaseException:
+                await self.stop(record)
+                raise
+            return sandbox
 
     async def put_to_use(self, sandbox: Sandbox) -> None:
         """Let a sandbox whose supervisor runs be what its record says, with its own way out."""
@@ -181,6 +188,14 @@ class Engine:
             trees=places.mounted_with(self._store.data(record.id)),
         )
 
+    def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
+        """Whether the supervisor that was started for one could as well be the other's."""
+        return (
+            one.layers == other.layers
+            and one.limits == other.limits
+            and self._redirection(one) == self._redirection(other)
+        )
+
     def _redirection(self, record: SandboxRecord) -> str:
         """The ports that a sandbox's connections are turned to; none for one that has no network."""
         policy = self._network.policy(record.allow_internet_access, record.network)
@@ -195,13 +210,14 @@ class Engine:
         )
         sandbox = Sandbox(record, connection, policy, group)
         sandbox.on_lost = self._lost
+        sandbox.on_process = lambda process: self.on_process(sandbox, process)
         self._sandboxes[record.id] = sandbox
         return sandbox
 
     async def _open_egress(self, sandbox: Sandbox) -> None:
         """Give a sandbox its way out, also where nothing is allowed: it says what would change that."""
         policy = self._network.policy(sandbox.record.allow_internet_access, sandbox.record.network)
-        sandbox.egress = SandboxEgress(sandbox.id, policy, self._network.ways)
+        sandbox.egress = SandboxEgress(sandbox.id, sandbox.record.team, policy, self._network.ways)
         sandbox.egress.open_proxy(await sandbox.listen(PROXY_PORT))
         if await sandbox.is_redirected():
             self._network.redirects = True

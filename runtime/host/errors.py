@@ -4,6 +4,9 @@
 class HostError(Exception):
     """The root of the host's errors."""
 
+    code: str | None = None
+    """E2B's word for the error, where it has one beside the status."""
+
 
 class MachineUnfitError(HostError):
     """This machine can't hold a sandbox safely; the message says how to mend it."""
@@ -15,6 +18,16 @@ class SandboxNotFoundError(HostError):
 
 class SandboxConflictError(HostError):
     """The sandbox is in a state that doesn't allow this."""
+
+
+class IdempotencyMismatchError(HostError):
+    """The same idempotency key with another request."""
+
+    code = "idempotency_request_mismatch"
+
+
+class SandboxUnresponsiveError(HostError):
+    """What runs as the sandbox's first process doesn't answer."""
 
 
 class InvalidSandboxRequestError(HostError):

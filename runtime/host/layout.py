@@ -44,6 +44,21 @@ class Layout:
         return self.shared / "sandboxes"
 
     @property
+    def journals(self) -> Path:
+        """What happened to each sandbox."""
+        return self.state / "journals"
+
+    @property
+    def endings(self) -> Path:
+        """How sandboxes ended."""
+        return self.state / "endings"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The teams' secrets."""
+        return self.state / "secrets.json"
+
+    @property
     def key_file(self) -> Path:
         """The API key that was made here."""
         return self.state / "api.key"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from runtime.host.launch import Pid1
 
+DEFAULT_TEAM = "default"
 ID_ALPHABET = string.ascii_lowercase + string.digits
 State = Literal["running", "paused"]
 PauseMode = Literal["full", "filesystem"]
@@ -54,7 +55,7 @@ class SandboxRecord:
     end_at: datetime
     user_id: int | None
     """The first of its host ids, as root."""
-    access_token: str | None
+    access_token: str
     traffic_token: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -69,7 +70,11 @@ class SandboxRecord:
     auto_resume: bool = False
     allow_internet_access: bool | None = None
     network: dict[str, Any] | None = None
+    team: str = DEFAULT_TEAM
+    """Whose it is: no other team's key finds it."""
     idempotency_key: str | None = None
+    idempotency_digest: str | None = None
+    """Of the request that the key stood for."""
     lifetime: int = 300
     """Seconds that it was made for."""
     state: State = "running"
@@ -83,6 +88,12 @@ class SandboxRecord:
     """The supervisor while there is one; a sandbox paused with files only has none."""
     programs: str = ""
     """The folder of the staged copies that the supervisor runs on."""
+
+    @property
+    def wakes_by_itself(self) -> bool:
+        """Whether a request to it, paused as it is, resumes it."""
+        by_request = self.pause_mode == "full" or self.interrupted
+        return self.state == "paused" and self.auto_resume and by_request
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored."""

@@ -1,14 +1,17 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runtime.host.errors import InvalidSandboxRequestError, TemplateNotFoundError
+import orjson
+
+from runtime.host.errors import TemplateNotFoundError
 from runtime.host.limits.asked import largest_limits, limited
-from runtime.host.record import Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
 from runtime.settings import RuntimeSettings
 
 TEMPLATES = ("base",)
@@ -20,7 +23,7 @@ class SandboxRequest:
 
     template: str
     lifetime: int
-    secure: bool = True
+    team: str = DEFAULT_TEAM
     auto_pause: bool = False
     auto_pause_memory: bool = True
     auto_resume: bool = False
@@ -34,16 +37,15 @@ class SandboxRequest:
     limits: Mapping[str, float] = field(default_factory=dict)
     """Limits of its own, as `read_limits` gives them."""
 
+    def digest(self) -> str:
+        """A fingerprint: the same for the same wishes."""
+        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
     def check(self) -> None:
-        """Refuse a template that isn't there, and doors that would be closed on one side only."""
+        """Refuse a template that isn't there."""
         if self.template not in TEMPLATES:
             raise TemplateNotFoundError(
                 f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
-            )
-        if self.network and self.network.get("allowPublicTraffic") is False and not self.secure:
-            raise InvalidSandboxRequestError(
-                "You cannot create a sandbox without public access unless you enable secure envd access via "
-                "'secure' flag."
             )
 
 
@@ -76,7 +78,8 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
         user_id=user_id,
-        access_token="ea_" + secrets.token_hex(32) if request.secure else None,
+        team=request.team,
+        access_token="ea_" + secrets.token_hex(32),
         traffic_token=secrets.token_hex(16) if closed else None,
         metadata=request.metadata,
         environment=request.environment,

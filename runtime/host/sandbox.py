@@ -22,6 +22,7 @@ from runtime.network.egress import PROXY_VARIABLES, SandboxEgress
 
 ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
+HEALTH_SECONDS = 2
 ENDED_KEPT = 256
 
 
@@ -61,6 +62,7 @@ class Sandbox:
         self.egress: SandboxEgress | None = None
         """Its way out; None only in one that was started by a runtime which had none."""
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
+        self.on_process: Callable[[Process], None] = lambda _: None
         self.out_of_memory_kills = 0
         self.disk_full = False
         """Whether it has as much on disk as it may."""
@@ -199,6 +201,15 @@ class Sandbox:
             process.input_kept = False
             await self._supervisor.request("release", process.key, INPUT_PLACE)
 
+    async def answers(self) -> bool:
+        """Whether its supervisor answers, within seconds."""
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await self._supervisor.request("list")
+        except (TimeoutError, SandboxGoneError, SupervisorError):
+            return False
+        return True
+
     async def pause(self) -> None:
         """Stop every process where it stands."""
         await self._supervisor.request("stop_all")
@@ -263,6 +274,9 @@ class Sandbox:
             raise
         finally:
             outfit.close()
+        # Before what comes of it: it may have ended already.
+        process.pid = pid
+        self.on_process(process)
         self._run(process, pid)
         return process
 
@@ -306,6 +320,7 @@ class Sandbox:
         self._by_key.pop(process.key, None)
         if process.killed and self.ran_out_of_memory():
             process.end_reason = "OUT_OF_MEMORY"
+        self.on_process(process)
         self.ended_processes.append(process)
         if len(self.ended_processes) > ENDED_KEPT:
             self._drop_ended(self.ended_processes[0])

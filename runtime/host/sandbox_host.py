@@ -4,7 +4,6 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,14 +12,18 @@ from typing import Any
 import structlog
 
 from runtime.host import background
+from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import (
     HostStoppingError,
+    IdempotencyMismatchError,
     InvalidSandboxRequestError,
     SandboxConflictError,
     SandboxLimitError,
     SandboxNotFoundError,
+    SandboxUnresponsiveError,
 )
+from runtime.host.journal import Journal, tell_of_process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
@@ -33,7 +36,6 @@ from runtime.settings import RuntimeSettings
 
 log = structlog.get_logger("runtime.host")
 
-ENDINGS_KEPT = 1000
 STOPS_AT_ONCE = 8
 
 
@@ -46,27 +48,32 @@ class SandboxHost:
         store: Store,
         engine: Engine,
         user_ids: UserIds,
+        journal: Journal,
+        endings: Endings,
         network: NetworkOffer,
     ) -> None:
         self.records: dict[str, SandboxRecord] = {}
-        self.endings: OrderedDict[str, EndReason] = OrderedDict()
-        """Why sandboxes ended, of the last thousand."""
+        self.journal = journal
+        """What happened to each sandbox."""
+        self.endings = endings
+        """How sandboxes ended."""
         self._settings = settings
         self._store = store
         self._engine = engine
         self._user_ids = user_ids
         self._network = network
         self._locks: dict[str, asyncio.Lock] = {}
-        self._by_idempotency_key: dict[str, asyncio.Task[SandboxRecord]] = {}
+        self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._making = 0
         self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
         self._stopping = False
         engine.on_lost = self._supervisor_lost
+        engine.on_process = lambda sandbox, process: tell_of_process(journal, sandbox.id, process)
 
-    def find(self, sandbox_id: str) -> SandboxRecord:
-        """A sandbox's record."""
+    def find(self, sandbox_id: str, team: str | None = None) -> SandboxRecord:
+        """A sandbox's record; for a team, only one of its own."""
         record = self.records.get(sandbox_id)
-        if record is None:
+        if record is None or team not in (None, record.team):
             raise SandboxNotFoundError(f'sandbox "{sandbox_id}" not found')
         return record
 
@@ -81,34 +88,45 @@ class SandboxHost:
         return [sandbox for sandbox in found if sandbox is not None]
 
     async def reach(self, sandbox_id: str) -> Sandbox | None:
-        """A sandbox for a request to it: a paused one that is to wake by itself is resumed."""
+        """A sandbox for a request to it: a paused one that is to wake by itself is resumed.
+
+        One that somebody paused without its memory waits to be resumed by somebody, as on E2B.
+        """
         record = self.records.get(sandbox_id)
-        if record is not None and record.state == "paused" and record.auto_resume and not self._stopping:
+        if record is not None and record.wakes_by_itself and not self._stopping:
             await self.resume(sandbox_id, lifetime=max(record.lifetime, self._settings.default_timeout))
         return self.live(sandbox_id)
 
     async def create(self, request: SandboxRequest, idempotency_key: str | None = None) -> SandboxRecord:
-        """Make a sandbox and start it; the same idempotency key gives the same one again."""
+        """Make a sandbox and start it; the same idempotency key gives a team the same one again."""
         if idempotency_key is None:
             return await self._create(request, None)
         for record in self.records.values():
-            if record.idempotency_key == idempotency_key:
-                return record
-        making = self._by_idempotency_key.get(idempotency_key)
+            if (record.team, record.idempotency_key) == (request.team, idempotency_key):
+                return _same(record, request)
+        name = request.team, idempotency_key
+        making = self._by_idempotency_key.get(name)
         if making is None:
             making = asyncio.ensure_future(self._create(request, idempotency_key))
-            self._by_idempotency_key[idempotency_key] = making
-            making.add_done_callback(lambda _: self._by_idempotency_key.pop(idempotency_key, None))
-        return await asyncio.shield(making)
+            self._by_idempotency_key[name] = making
+            making.add_done_callback(lambda _: self._by_idempotency_key.pop(name, None))
+        return _same(await asyncio.shield(making), request)
 
     async def kill(self, sandbox_id: str, reason: EndReason = "KILLED") -> None:
         """End a sandbox and remove its files."""
         async with self._locked(sandbox_id) as record:
             await self._end(record, reason)
 
-    async def pause(self, sandbox_id: str, *, memory: bool = True) -> None:
-        """Stop a sandbox's processes where they stand; without memory, end them and keep its files."""
+    async def pause(self, sandbox_id: str, *, memory: bool = True, strict: bool = False) -> None:
+        """Stop a sandbox's processes where they stand; without memory, end them and keep its files.
+
+        Strictly, one whose supervisor doesn't answer is left as it is: `SandboxUnresponsiveError`.
+        """
         async with self._locked(sandbox_id) as record:
+            if strict and record.state == "running" and not await self._answers(sandbox_id):
+                raise SandboxUnresponsiveError(
+                    f"sandbox {sandbox_id} does not answer; it was not paused and keeps running"
+                )
             await self._pause(record, memory=memory)
 
     async def resume(self, sandbox_id: str, *, lifetime: int, memory: bool = True) -> bool:
@@ -138,6 +156,7 @@ class SandboxHost:
             record.interrupted = False
             record.end_at = end_at
             self._store.save(record)
+            self.journal.write(sandbox_id, "sandbox resumed", processes="kept" if memory else "ended")
             log.info("sandbox_resumed", sandbox=sandbox_id)
             return True
 
@@ -147,6 +166,7 @@ class SandboxHost:
         record = self.find(sandbox_id)
         record.end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
         self._store.save(record)
+        self.journal.write(sandbox_id, "timeout set", level="debug", seconds=lifetime)
 
     def set_network(
         self, sandbox_id: str, allow_internet_access: bool | None, egress: Mapping[str, Any]
@@ -160,6 +180,7 @@ class SandboxHost:
         sandbox = self._engine.find(sandbox_id)
         if sandbox is not None and sandbox.egress is not None:
             sandbox.egress.policy = policy
+        self.journal.write(sandbox_id, "network set")
 
     async def expire_due(self) -> None:
         """End or pause every sandbox whose time is over."""
@@ -172,11 +193,11 @@ class SandboxHost:
     async def take_up_all(self) -> None:
         """Take up what an earlier runtime left: live sandboxes, and the files of others."""
         for record in await asyncio.to_thread(self._store.load_all):
-            if record.is_warm:
-                await self.warm.remove(record)
-                continue
-            if record.state == "running" and record.pid1 is None:
-                # Its making never came to an end, so nobody knows of it; its supervisor gives up by itself.
+            never_made = record.is_warm or (record.state == "running" and record.pid1 is None)
+            if never_made or self.endings.find(record.id) is not None:
+                # Its making or its end was cut short, or it was kept warm; nobody counts on it.
+                if record.pid1 is not None:
+                    await asyncio.to_thread(record.pid1.kill)
                 await asyncio.to_thread(self._store.remove, record.id)
                 continue
             self.records[record.id] = record
@@ -189,7 +210,9 @@ class SandboxHost:
                 record.state, record.pause_mode, record.interrupted = "paused", "filesystem", True
             record.pause_mode = "filesystem"
             self._store.save(record)
+            self.journal.write(record.id, "sandbox paused", level="warn", reason="the runtime stopped")
             log.info("sandbox_kept_as_files", sandbox=record.id)
+        self.endings.sweep(set(self.records))
 
     async def close(self) -> None:
         """End every sandbox's processes, and keep its files for the next runtime."""
@@ -210,6 +233,7 @@ class SandboxHost:
         try:
             record = new_record(request, self._settings, None)
             record.idempotency_key = idempotency_key
+            record.idempotency_digest = request.digest() if idempotency_key else None
             warm = self.warm.give(record)
             try:
                 if warm is None:
@@ -224,7 +248,8 @@ class SandboxHost:
             self.records[record.id] = record
         finally:
             self._making -= 1
-        log.info("sandbox_created", sandbox=record.id, template=record.template)
+        self.journal.write(record.id, "sandbox created", template=record.template)
+        log.info("sandbox_created", sandbox=record.id, template=record.template, team=record.team)
         return record
 
     async def _pause(self, record: SandboxRecord, *, memory: bool) -> None:
@@ -240,6 +265,7 @@ class SandboxHost:
         else:
             await self._engine.stop(record)
         self._store.save(record)
+        self.journal.write(record.id, "sandbox paused", mode=record.pause_mode)
         log.info("sandbox_paused", sandbox=record.id, mode=record.pause_mode)
 
     async def _expire(self, sandbox_id: str) -> None:
@@ -258,9 +284,7 @@ class SandboxHost:
 
     async def _end(self, record: SandboxRecord, reason: EndReason) -> None:
         self.records.pop(record.id, None)
-        self.endings[record.id] = reason
-        while len(self.endings) > ENDINGS_KEPT:
-            self.endings.popitem(last=False)
+        self.endings.add(record, reason)
         await self._engine.stop(record)
         await asyncio.to_thread(self._store.remove, record.id)
         self._user_ids.give_back(record.user_id)
@@ -275,6 +299,10 @@ class SandboxHost:
             record.interrupted = record.interrupted or was_running
             await self._engine.stop(record)
             self._store.save(record)
+
+    async def _answers(self, sandbox_id: str) -> bool:
+        sandbox = self._engine.find(sandbox_id)
+        return sandbox is not None and await sandbox.answers()
 
     def _supervisor_lost(self, sandbox: Sandbox) -> None:
         reason: EndReason = "OUT_OF_MEMORY" if sandbox.ran_out_of_memory() else "CRASHED"
@@ -306,3 +334,11 @@ class SandboxHost:
             yield self.find(sandbox_id)
         if sandbox_id not in self.records:
             self._locks.pop(sandbox_id, None)
+
+
+def _same(record: SandboxRecord, request: SandboxRequest) -> SandboxRecord:
+    if record.idempotency_digest != request.digest():
+        raise IdempotencyMismatchError(
+            "this Idempotency-Key stands for another request; send that one again, or take a new key"
+        )
+    return record

@@ -27,7 +27,6 @@ async def run_self_test(
     request = SandboxRequest(
         template="base",
         lifetime=0,
-        secure=False,
         # The walls must hold where a network is given too.
         allow_internet_access=True if settings.network != "off" else None,
     )

@@ -63,7 +63,7 @@ class WarmSandboxes:
     def give(self, wanted: SandboxRecord) -> Sandbox | None:
         """A sandbox that runs and is this one from now on; None where none fits."""
         self._last_wish = time.monotonic()
-        sandbox = next((each for each in self._ready if _fits(each, wanted)), None)
+        sandbox = next((each for each in self._ready if self._fits(each, wanted)), None)
         if sandbox is None:
             self._missed += 1
             return None
@@ -75,6 +75,9 @@ class WarmSandboxes:
         wanted.pid1, wanted.programs = made.pid1, made.programs
         sandbox.record = wanted
         return sandbox
+
+    def _fits(self, sandbox: Sandbox, wanted: SandboxRecord) -> bool:
+        return not sandbox.ended.is_set() and self._engine.starts_alike(sandbox.record, wanted)
 
     def counters(self) -> dict[str, int]:
         """How many there are, and how it went since the runtime's start."""
@@ -151,8 +154,3 @@ class WarmSandboxes:
             await self.remove(record)
             raise
         return sandbox
-
-
-def _fits(sandbox: Sandbox, wanted: SandboxRecord) -> bool:
-    made = sandbox.record
-    return not sandbox.ended.is_set() and made.layers == wanted.layers and made.limits == wanted.limits

@@ -14,9 +14,11 @@ from typing import Any
 import structlog
 
 from runtime.network.addresses import Address, Wall
+from runtime.network.fields import HEADER_VALUE
 from runtime.network.flow import Flow, original_destination
 from runtime.network.name_server import NameServer
 from runtime.network.outward import Destination, Outward, RefusedError, connect, connect_checked
+from runtime.network.placeholders import filled
 from runtime.network.policy import Policy
 from runtime.network.relay import Streams
 from runtime.network.resolver import LOOKUPS_AT_ONCE, SystemResolver
@@ -57,6 +59,8 @@ class Ways:
     """Serves one connection to the proxy, in whatever protocol it speaks."""
     serve_redirected: Serve
     """Serves one connection of a program that asked no proxy."""
+    secret: Callable[[str, str], str]
+    """The value of a secret, by team and name; raises LookupError where there is none."""
     lookups: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUPS_AT_ONCE))
     open: int = 0
     """Connections of all sandboxes together."""
@@ -79,9 +83,10 @@ class Counters:
 class SandboxEgress:
     """Accepts from inside and serves, until it is closed."""
 
-    def __init__(self, sandbox_id: str, policy: Policy, ways: Ways) -> None:
+    def __init__(self, sandbox_id: str, team: str, policy: Policy, ways: Ways) -> None:
         self.counters = Counters()
         self._sandbox_id = sandbox_id
+        self._team = team
         self._listeners: list[socket.socket] = []
         self._policy = policy
         self._ways = ways
@@ -116,6 +121,12 @@ class SandboxEgress:
         for flow in list(self._flows):
             if flow.address is not None and not policy.permits(flow.name, flow.address):
                 flow.abort()
+
+    def headers_for(self, name: str) -> dict[str, str]:
+        """The headers that rules set for requests to a name, with their secrets; `RefusedError` without."""
+        return {
+            header: self._filled(header, value) for header, value in self._policy.headers_for(name).items()
+        }
 
     def figures(self) -> dict[str, Any]:
         """What went through until now, and what was refused, as the runtime's own API shows it."""
@@ -169,6 +180,15 @@ class SandboxEgress:
         flow.name, flow.address = outward.name, outward.address
         flow.outer = Streams(*await asyncio.open_connection(sock=outward.connection))
         return flow.outer
+
+    def _filled(self, header: str, value: str) -> str:
+        try:
+            whole = filled(value, lambda name: self._ways.secret(self._team, name))
+        except LookupError as error:
+            raise RefusedError(f"network.rules set the header {header}, but {error.args[0]}") from error
+        if not HEADER_VALUE.fullmatch(whole):
+            raise RefusedError(f"network.rules set the header {header} to a secret that is no header's value")
+        return whole
 
     async def _accept(self, listener: socket.socket, serve: Serve) -> None:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.host.errors import InvalidSandboxRequestError
 from runtime.network.addresses import Network, parse_network
+from runtime.network.placeholders import names_only_secrets
 from runtime.network.policy import Policy
 
 ENTRIES_LIMIT = 1000
@@ -144,9 +145,9 @@ def _transform(domain: str, rule: Mapping[str, Any]) -> dict[str, str]:
             or len(value) > HEADER_VALUE_LENGTH
         ):
             raise InvalidSandboxRequestError(f"The value of {place} is not valid.")
-        if "${e2b." in value:
+        if not names_only_secrets(value):
             raise InvalidSandboxRequestError(
-                f"The value of {place} names a secret or an identity; here rules take plain values only."
+                f"The value of {place} has a placeholder other than ${{e2b.secrets.NAME}}; leave it out."
             )
     return {name.lower(): value for name, value in headers.items()}
 

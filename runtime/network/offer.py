@@ -1,6 +1,6 @@
 """What this machine offers its sandboxes of a network, as its settings say."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from runtime.host.errors import InvalidSandboxRequestError
@@ -15,8 +15,14 @@ from runtime.network.redirected import serve_redirected
 class NetworkOffer:
     """The default, and the ways out that all sandboxes share."""
 
-    def __init__(self, default: Literal["off", "none", "proxy"], private_allowed: str) -> None:
-        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, serve_redirected)
+    def __init__(
+        self,
+        default: Literal["off", "none", "proxy"],
+        private_allowed: str,
+        secret: Callable[[str, str], str],
+    ) -> None:
+        """With `secret`, the value of a team's secret by team and name; it raises LookupError."""
+        self.ways = Ways(Wall(parse_allowances(private_allowed)), serve, serve_redirected, secret)
         self._default = default
         self.redirects = False
         """Whether this machine's sandboxes can turn connections to us; known once one has started."""

@@ -1,6 +1,7 @@
 """docs/configuration.md."""
 
 from commandcenter.settings import Settings
+from runtime.settings import RuntimeSettings
 from scripts.configuration import PAGE, page
 
 
@@ -9,4 +10,5 @@ def test_the_page_says_what_the_settings_say() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    for settings in (Settings, RuntimeSettings):
+        assert [name for name, field in settings.model_fields.items() if not field.description] == []

@@ -368,6 +368,25 @@ async def test_rules_set_headers_that_the_sandbox_does_not_know(
     assert (await get(inside, f"https://{url}"))[0] == 403
 
 
+async def test_rules_fill_in_secrets_that_the_sandbox_does_not_know(
+    networked: RuntimeProcess, inside: AsyncSandbox, server: Outside
+) -> None:
+    secrets = networked.client.Secret
+    secrets.create("outside-key", "sealed")
+    headers = {"X-Key": f"Bearer {secrets.fill('outside-key')}"}
+    await inside.update_network({"rules": {"allowed.test": [{"transform": {"headers": headers}}]}})
+    url = f"http://allowed.test:{server.port}/"
+    assert "x-key: Bearer sealed" in (await get(inside, url))[1]
+    secrets.update("outside-key", "sealed anew")
+    assert "x-key: Bearer sealed anew" in (await get(inside, url))[1]
+    secrets.update("outside-key", "a\r\nInjected: b")
+    assert (await get(inside, url))[0] == 403
+    secrets.destroy("outside-key")
+    status, why = await get(inside, url)
+    assert (status, why) == (403, 'network.rules set the header x-key, but secret "outside-key" not found\n')
+    assert "sealed" not in str((await inside.get_info()).network)
+
+
 async def test_what_went_through_and_what_was_refused_is_shown(
     networked: RuntimeProcess, inside: AsyncSandbox, server: Outside
 ) -> None:
@@ -414,7 +433,10 @@ async def test_the_network_is_the_same_after_the_runtime_was_killed(server: Outs
         ({"rules": {"*": []}}, "not a valid domain name"),
         ({"rules": {"a.b": [{"transform": {"headers": {"X": "a\r\nb"}}}]}}, "value of header"),
         ({"rules": {"a.b": [{"transform": {"headers": {"Host": "x"}}}]}}, "the connection needs it"),
-        ({"rules": {"a.b": [{"transform": {"headers": {"X": "${e2b.secrets.A}"}}}]}}, "plain values only"),
+        (
+            {"rules": {"a.b": [{"transform": {"headers": {"X": "${e2b.identity.tokens.A}"}}}]}},
+            "other than",
+        ),
     ],
 )
 async def test_a_network_that_makes_no_sense_is_refused_and_changes_nothing(

@@ -135,7 +135,7 @@ def test_all_of_ipv4_denied_denies_ipv6_with_it() -> None:
 
 
 def test_the_machines_default_is_for_sandboxes_that_ask_for_nothing() -> None:
-    offer = NetworkOffer("none", "")
+    offer = NetworkOffer("none", "", no_secret)
     assert offer.policy(None, None).allows_nothing
     assert not offer.policy(True, None).allows_nothing
     allowed = offer.policy(None, {"allowOut": ["example.com"]})
@@ -144,10 +144,14 @@ def test_the_machines_default_is_for_sandboxes_that_ask_for_nothing() -> None:
 
 
 def test_a_network_that_is_switched_off_cannot_be_asked_for() -> None:
-    offer = NetworkOffer("off", "")
+    offer = NetworkOffer("off", "", no_secret)
     assert offer.capabilities() == ["none"]
     assert offer.policy(False, {"denyOut": EVERYTHING}).allows_nothing
     with pytest.raises(InvalidSandboxRequestError, match="allow_internet_access out"):
         offer.policy(True, None)
     with pytest.raises(InvalidSandboxRequestError, match=r"network\.allowOut out"):
         offer.policy(None, {"allowOut": ["1.1.1.1"]})
+
+
+def no_secret(team: str, name: str) -> str:
+    raise LookupError(f"{team} has no secret {name}")

@@ -1,5 +1,6 @@
 """Output given again from an offset, to a client that was cut off or comes back after a crash."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Literal
 
@@ -56,6 +57,21 @@ async def test_a_running_process_gives_what_was_and_then_what_comes(
     await handle.disconnect()
     await sandbox.commands.send_stdin(handle.pid, "\n")
     assert await again(processes, sandbox, handle.pid, "stdout=0") == b"one\ntwo\n"
+
+
+async def test_what_a_loud_process_left_in_its_pipe_is_kept_when_nobody_took_it(
+    sandbox: AsyncSandbox, processes: ProcessClient
+) -> None:
+    handle = await sandbox.commands.run(
+        "read line; head -c 1000K /dev/urandom | tee copy", background=True, stdin=True
+    )
+    await handle.disconnect()
+    await sandbox.commands.send_stdin(handle.pid, "\n")
+    async with asyncio.timeout(10):
+        while handle.pid in [process.pid for process in await sandbox.commands.list()]:
+            await asyncio.sleep(0.02)
+    taken = await again(processes, sandbox, handle.pid, "stdout=0")
+    assert taken == bytes(await sandbox.files.read("copy", format="bytes"))
 
 
 async def test_what_is_no_longer_kept_is_said(sandbox: AsyncSandbox, processes: ProcessClient) -> None:

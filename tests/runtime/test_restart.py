@@ -68,10 +68,9 @@ async def test_time_runs_out_while_the_runtime_is_away(own_runtime: RuntimeProce
     await asyncio.sleep(1.2)  # the time that the sandbox had
     await own_runtime.start()
     async with asyncio.timeout(5):
-        while await own_runtime.client.AsyncSandbox.list().next_items():
-            await asyncio.sleep(0.05)
         while (own_runtime.state / "sandboxes" / sandbox.sandbox_id).exists():
-            await asyncio.sleep(0.05)  # files go after the sandbox has gone
+            await asyncio.sleep(0.05)
+    assert await own_runtime.client.AsyncSandbox.list().next_items() == []
 
 
 @by_either_user
