@@ -25,7 +25,8 @@ class BareSandbox:
         self._layout = prepare_layout(folder)
         self._programs = stage(self._layout)
         self._numbers = count()
-        self._launcher = Launcher()
+        self._places = TreePlaces.of(self._layout, own_ids=runs_as_root(), own_programs=runs_as_root())
+        self._launcher = Launcher(hidden=str(self._layout.sandboxes))
 
     async def __aenter__(self) -> Self:
         self._launcher.open()
@@ -39,17 +40,15 @@ class BareSandbox:
         with tempfile.TemporaryFile() as complaints:
             nothing = os.open(os.devnull, os.O_RDWR)
             data = self._new_data()
-            places = TreePlaces.of(self._layout, data, own_ids=runs_as_root(), own_programs=runs_as_root())
-            arguments = self._arguments(places, data)
+            arguments = self._arguments(data)
             try:
                 started = time.perf_counter()
-                pid = await self._launcher.start(
+                pid, _ = await self._launcher.start(
                     arguments,
-                    descriptors=(nothing, nothing, nothing, complaints.fileno()),
+                    descriptors=(nothing, nothing, complaints.fileno()),
                     first_id=self._settings.user_id_first if runs_as_root() else None,
                     staging=str(self._layout.staging),
-                    trees=list(places.mounted),
-                    hidden=str(self._layout.sandboxes),
+                    trees=self._places.mounted_with(data),
                 )
                 status = await self._launcher.ended(pid, _SECONDS)
                 seconds = time.perf_counter() - started
@@ -67,9 +66,9 @@ class BareSandbox:
             (data / name).mkdir(parents=True)
         return data
 
-    def _arguments(self, places: TreePlaces, data: Path) -> list[str]:
+    def _arguments(self, data: Path) -> list[str]:
         launch = Launch(
-            trees=places.trees(skeleton=self._programs.skeleton, layers=[], data=data),
+            trees=self._places.trees(skeleton=self._programs.skeleton, layers=[], data=data),
             inside=self._programs.inside,
             python=self._programs.python,
             python_root=self._programs.python_root,

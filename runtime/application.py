@@ -63,7 +63,7 @@ class Application:
         )
         self._template_uploads = TemplateUploads(runtime.templates.uploads)
         endpoints = SandboxEndpoints(
-            runtime.host, runtime.templates, runtime.volumes, runtime.metrics, runtime.settings, domain
+            runtime.host, runtime.templates, runtime.volumes, runtime.settings, domain
         )
         self._control_plane = Starlette(
             routes=[

@@ -27,7 +27,6 @@ from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
 from runtime.host.limits.asked import HEADER as LIMITS_HEADER
 from runtime.host.limits.asked import read_limits
-from runtime.host.metrics import Metrics
 from runtime.host.record import SandboxRecord, VolumeMount
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
@@ -48,14 +47,12 @@ class SandboxEndpoints:
         host: SandboxHost,
         templates: Templates,
         volumes: VolumeStore,
-        metrics: Metrics,
         settings: RuntimeSettings,
         domain: str,
     ) -> None:
         self._host = host
         self._templates = templates
         self._volumes = volumes
-        self._metrics = metrics
         self._settings = settings
         self._domain = domain
 

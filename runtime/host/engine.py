@@ -47,7 +47,7 @@ class Engine:
         self._settings = settings
         self._layout = layout
         self._programs = programs
-        self._launcher = Launcher()
+        self._launcher = Launcher(hidden=str(layout.sandboxes))
         self._store = store
         self._mechanism = mechanism
         self._disks = disks
@@ -96,10 +96,15 @@ class Engine:
 
     async def bring_up(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor with a record's layers and limits alone; whose it will be is still open."""
-        launched = await self._launch(record)
-        record.pid1 = launched.pid1
-        record.programs = self._programs.folder
-        self._outer[record.id] = launched.outer
+        launching = asyncio.ensure_future(self._launch(record))
+        try:
+            await asyncio.shield(launching)
+        except asyncio.CancelledError:
+            # What was begun comes to its start, and can only then be ended.
+            self._note(record, await launching)
+            await self.stop(record)
+            raise
+        launched = self._note(record, launching.result())
         try:
             group = await asyncio.to_thread(
                 self._mechanism.admit, record.id, launched.pid1.pid, record.limits
@@ -109,6 +114,12 @@ class Engine:
             await self.stop(record)
             raise
         return sandbox
+
+    def _note(self, record: SandboxRecord, launched: Launched) -> Launched:
+        record.pid1 = launched.pid1
+        record.programs = self._programs.folder
+        self._outer[record.id] = launched.outer
+        return launched
 
     async def take_up(self, record: SandboxRecord) -> Sandbox | None:
         """Take up a supervisor that an earlier runtime started; None where it is gone or doesn't answer."""
@@ -145,13 +156,12 @@ class Engine:
         """Whether the file system of a folder can be mounted with other ids."""
         nothing = os.open(os.devnull, os.O_RDWR)
         try:
-            pid = await self._launcher.start(
+            pid, _ = await self._launcher.start(
                 ["/usr/bin/true"],
-                descriptors=(nothing, nothing, nothing, nothing),
+                descriptors=(nothing, nothing, nothing),
                 first_id=self._settings.user_id_first,
                 staging=str(self._layout.staging),
                 trees=[(folder, "tried")],
-                hidden=str(self._layout.sandboxes),
             )
             return await self._launcher.ended(pid, OUTER_SECONDS) == 0
         finally:
@@ -161,10 +171,7 @@ class Engine:
         limits = self._mechanism.resource_limits(record.limits)
         limits |= self._disks.resource_limits(record.limits)
         places = TreePlaces.of(
-            self._layout,
-            self._store.data(record.id),
-            own_ids=record.user_id is not None,
-            own_programs=self.programs_are_writable,
+            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
         )
         request = Launch(
             trees=places.trees(
@@ -193,8 +200,7 @@ class Engine:
             control_path=self._store.control(record.id),
             first_id=record.user_id,
             staging=self._layout.staging,
-            trees=places.mounted,
-            hidden=str(self._layout.sandboxes),
+            trees=places.mounted_with(self._store.data(record.id)),
         )
 
     def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:

@@ -1,7 +1,5 @@
 """Start a supervisor in its sandbox, and know its pid 1 as the host sees it."""
 
-import asyncio
-import json
 import os
 import select
 import signal
@@ -79,34 +77,26 @@ async def launch(
     first_id: int | None,
     staging: Path,
     trees: Sequence[tuple[str, str]],
-    hidden: str,
 ) -> Launched:
     """Start a sandbox's supervisor, listening at `control_path`.
 
     With `first_id` it runs with the host ids from there, and sees each of `trees` (a host path, a name)
-    mounted as `staging/name` in those ids; it holds no mount at or below `hidden`. bubblewrap itself never
-    runs as root: it would then leave /proc/sys writable for the sandbox.
+    mounted as `staging/name` in those ids. bubblewrap itself never runs as root: it would then leave
+    /proc/sys writable for the sandbox.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(control_path))
         system_calls = os.memfd_create("seccomp", 0)
         stack.callback(os.close, system_calls)
         os.write(system_calls, filter_program())
-        told, information = os.pipe()
-        stack.callback(os.close, told)
         complaints = stack.enter_context(tempfile.TemporaryFile())
-        try:
-            outer = await launcher.start(
-                command(bubblewrap, request),
-                descriptors=(listener.fileno(), system_calls, information, complaints.fileno()),
-                first_id=first_id,
-                staging=str(staging),
-                trees=list(trees),
-                hidden=hidden,
-            )
-        finally:
-            os.close(information)
-        pid = await _child_pid(told)
+        outer, pid = await launcher.start(
+            command(bubblewrap, request),
+            descriptors=(listener.fileno(), system_calls, complaints.fileno()),
+            first_id=first_id,
+            staging=str(staging),
+            trees=list(trees),
+        )
         started = start_time_of(pid) if pid else None
         if pid is None or started is None:
             await launcher.ended(outer, START_SECONDS)
@@ -177,33 +167,3 @@ def _becomes_readable(descriptor: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(seconds * 1000))
-
-
-async def _child_pid(told: int) -> int | None:
-    """Pid 1 as bubblewrap tells it, or None where it ended before."""
-    text = b""
-    os.set_blocking(told, False)
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while True:
-                await _readable(told)
-                part = os.read(told, 4096)
-                if not part:
-                    break
-                text += part
-    except TimeoutError:
-        return None
-    try:
-        return int(json.loads(text)["child-pid"])
-    except (ValueError, KeyError):
-        return None
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: None if ready.done() else ready.set_result(None))
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)

@@ -23,9 +23,11 @@ ENDS_KEPT = 4096
 class Launcher:
     """Starts bubblewraps, and knows when they have ended. One for a runtime."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hidden: str) -> None:
+        """What is mounted below `hidden` is for other sandboxes, and not held by any that it starts."""
+        self._hidden = hidden
         self._numbers = count(1)
-        self._started: dict[int, asyncio.Future[int]] = {}
+        self._started: dict[int, asyncio.Future[tuple[int, int | None]]] = {}
         self._ends: OrderedDict[int, asyncio.Future[int]] = OrderedDict()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,16 +50,18 @@ class Launcher:
         self,
         arguments: list[str],
         *,
-        descriptors: tuple[int, int, int, int],
+        descriptors: tuple[int, int, int],
         first_id: int | None,
         staging: str,
         trees: list[tuple[str, str]],
-        hidden: str,
-    ) -> int:
-        """The pid of a bubblewrap that was started; `descriptors` as `runtime.launcher` orders them."""
+    ) -> tuple[int, int | None]:
+        """The pids of a bubblewrap that was started and of its sandbox's first process; None if that failed.
+
+        `descriptors` are ordered as in `runtime.launcher`.
+        """
         number = next(self._numbers)
-        request = LaunchRequest(number, arguments, first_id, staging, trees, hidden)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        request = LaunchRequest(number, arguments, first_id, staging, trees, self._hidden)
+        answer: asyncio.Future[tuple[int, int | None]] = asyncio.get_running_loop().create_future()
         self._started[number] = answer
         try:
             await self._send(request.encode(), descriptors)
@@ -92,7 +96,7 @@ class Launcher:
                 self._process.wait()
             self._process = None
 
-    async def _send(self, message: bytes, descriptors: tuple[int, int, int, int]) -> None:
+    async def _send(self, message: bytes, descriptors: tuple[int, int, int]) -> None:
         if len(message) > DATAGRAM_LIMIT:
             raise MachineUnfitError("A sandbox has more layers than can be told to the launcher.")
         for _ in range(START_SECONDS * 100):
@@ -129,7 +133,7 @@ class Launcher:
         if answer.ended is not None:
             self._note_end(answer.pid, answer.ended)
         elif (started := self._started.get(answer.number)) is not None and not started.done():
-            started.set_result(answer.pid)
+            started.set_result((answer.pid, answer.child))
 
     def _lose(self) -> None:
         """It was killed: what it started lives on, and the next request starts another."""

@@ -12,20 +12,19 @@ SHARED, PROGRAMS, DATA = "shared", "usr", "data"
 
 @dataclass(frozen=True)
 class TreePlaces:
-    """The trees of one sandbox; `mounted` are those that the launcher mounts with the sandbox's own ids."""
+    """The trees of sandboxes; `mounted` are those that the launcher mounts with their own ids for all."""
 
     layout: Layout
     own_programs: bool
     mounted: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, layout: Layout, data: Path, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
+    def of(cls, layout: Layout, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
         """With ids of its own, a sandbox sees everything through mounts that have them.
 
-        What it wrote itself, in `data`, may be a mount already, and so not be seen through that of the rest.
         With `own_programs` it writes upon the host's /usr as well.
         """
-        mounted = [(str(layout.shared), SHARED), (str(data), DATA)] if own_ids else []
+        mounted = [(str(layout.shared), SHARED)] if own_ids else []
         if own_programs:
             mounted.append(("/usr", PROGRAMS))
         return cls(layout, own_programs, mounted)
@@ -38,6 +37,10 @@ class TreePlaces:
             program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.own_programs else [],
             upper=str(self.layout.staging / DATA if self.mounted else data),
         )
+
+    def mounted_with(self, data: Path) -> list[tuple[str, str]]:
+        """What the launcher mounts: `data` may be a mount of its own, which that of the rest doesn't show."""
+        return [*self.mounted, (str(data), DATA)] if self.mounted else []
 
     def place(self, path: Path) -> Path:
         """Where bubblewrap finds a folder of ours."""

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 import orjson
 
 DATAGRAM_LIMIT = 1 << 17
-PASSED = 4
-"""Descriptors of a request: listener, filter, information, complaints."""
+PASSED = 3
+"""Descriptors of a request: listener, filter, complaints."""
 LISTENER, FILTER, INFORMATION = 10, 11, 12
-"""The numbers that bubblewrap and the supervisor find the first three at."""
+"""The numbers at which bubblewrap and the supervisor find the first two, and where bubblewrap tells pids."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,16 @@ class LaunchRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """The pid that a request led to, or, as number 0, the wait status that a pid ended with."""
+    """The outer pid that a request led to, with the sandbox's first one; as number 0, how a pid ended."""
 
     number: int
     pid: int
-    ended: int | None
+    child: int | None = None
+    ended: int | None = None
 
     def encode(self) -> bytes:
         """As a datagram."""
-        return orjson.dumps([self.number, self.pid, self.ended])
+        return orjson.dumps([self.number, self.pid, self.child, self.ended])
 
     @classmethod
     def decode(cls, message: bytes) -> "Answer":

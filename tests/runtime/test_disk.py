@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,8 +120,23 @@ async def test_files_are_there_again_after_a_stop_and_after_a_kill() -> None:
         sandbox = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=120)
         assert await sandbox.files.read("kept") == "2"
         await sandbox.kill()
-        assert not list((state / "sandboxes").iterdir())
+        assert not (state / "sandboxes" / sandbox.sandbox_id).exists()
         await runtime.stop()
+
+
+async def test_a_sandbox_that_ended_holds_no_room_though_later_ones_live(
+    bounding: RuntimeProcess, sandbox: AsyncSandbox
+) -> None:
+    if not await firm(bounding):
+        pytest.skip("it has no file system of its own")
+    later = await bounding.client.AsyncSandbox.create(timeout=60)
+    image = bounding.state / "sandboxes" / sandbox.sandbox_id / "disk.ext4"
+    assert str(image) in _attached_images()
+    await sandbox.kill()
+    async with asyncio.timeout(5):
+        while any(str(image) in each for each in _attached_images()):
+            await asyncio.sleep(0.02)
+    await later.kill()
 
 
 @pytest.mark.timeout(120)
@@ -134,3 +150,12 @@ async def test_a_hundred_thousand_files_are_listed_and_removed(runtime: RuntimeP
         assert not await sandbox.files.exists("/tmp/many")
     await sandbox.kill()
     await beside.kill()
+
+
+def _attached_images() -> list[str]:
+    """The files behind the machine's loop devices; that of a removed file is marked so."""
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # it went away meanwhile
+            found.append(backing.read_text().strip())
+    return found

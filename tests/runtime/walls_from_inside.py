@@ -118,11 +118,17 @@ def connect(family: int, address: str | tuple[str, int]) -> int:
         probe.close()
 
 
-def datagram_route(address: str) -> int:
-    """The error of looking for a way to an address; nothing is sent."""
+def answers(address: str) -> bool:
+    """Whether a web server says anything at an address: a connection alone may end within the sandbox."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        return error_of(probe.connect, (address, 80))
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect((address, 80))
+            probe.send(b"GET / HTTP/1.0\r\n\r\n")
+            return probe.recv(1) != b""
+        except OSError:
+            return False
 
 
 def size_of(path: str) -> int:
@@ -183,7 +189,7 @@ def main() -> None:
         "host_processes": {pid: error_of(os.kill, pid, 0) for pid in host_pids},
         "host_abstract_socket": connect(socket.AF_UNIX, host_socket),
         "host_ports": {port: connect(socket.AF_INET, ("127.0.0.1", port)) for port in host_ports},
-        "routes": {each: datagram_route(each) for each in ADDRESSES},
+        "answering": [each for each in ADDRESSES if answers(each)],
         "network_devices": [each.split(":")[0].strip() for each in read("/proc/net/dev").splitlines()[2:]],
         "pid1": [each for each in SECRETS if readable(f"/proc/1/{each}")],
         "pid1_links": {each: error_of(os.readlink, f"/proc/1/{each}") for each in LINKS},

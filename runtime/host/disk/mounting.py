@@ -5,10 +5,11 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 CONTROL = Path("/dev/loop-control")
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_GET_STATUS64 = 0x4C82, 0x4C0A, 0x4C05
 AUTOMATICALLY_CLEARED, DIRECT = 4, 16
 BLOCK = 4096
 ATTEMPTS = 64
@@ -91,13 +92,26 @@ def _configuration(file: int) -> bytes:
 
 def _device_of(image: Path) -> str | None:
     """The device that a file is already attached to: two for one file system would destroy it."""
-    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        try:
-            if backing.read_text().strip() == str(image):
-                return f"/dev/{backing.parent.parent.name}"
-        except OSError:  # it went away meanwhile
-            continue
+    wanted = image.stat()
+    for folder in Path("/sys/block").glob("loop*/loop"):
+        device = f"/dev/{folder.parent.name}"
+        with suppress(OSError):  # it went away meanwhile
+            # Not by the path, which is shown as a namespace of mounts sees it that may be gone.
+            if _file_of(device) == (wanted.st_dev, wanted.st_ino):
+                return device
     return None
+
+
+def _file_of(device: str) -> tuple[int, int]:
+    """Device and inode of the file behind a loop device, the first two words of `struct loop_info64`."""
+    information = bytearray(232)
+    opened = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(opened, LOOP_GET_STATUS64, information)
+    finally:
+        os.close(opened)
+    number, inode = struct.unpack_from("<QQ", information)
+    return number, inode
 
 
 def _mount(source: str, target: Path, kind: str | None, flags: int, options: str = "") -> None:
