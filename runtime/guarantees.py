@@ -16,6 +16,7 @@ MEND: Mapping[str, str] = {
     "processes": _BY_CGROUP,
     "processors": _BY_CGROUP,
     "open_files": _AS_ROOT,
+    "disk": f"{_AS_ROOT}, with mkfs.ext4 (the package e2fsprogs) and /dev/loop-control",
     "output_rate": "this always holds",
 }
 """By guarantee, what to do where it can't be kept."""

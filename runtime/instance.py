@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 
 from runtime.guarantees import demand, held_guarantees
+from runtime.host.disk.choice import choose_disks
+from runtime.host.disk.watch import DiskWatch
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import HostError, MachineUnfitError
@@ -45,18 +47,25 @@ class Runtime:
     def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
         self.settings = settings
         self.capabilities: dict[str, Any] = {}
-        self._mechanism = choose_mechanism()
-        self.bounds = {**self._mechanism.bounds, "output_rate": OUTPUT_RATE_BOUND}
-        self.guarantees = held_guarantees(self.bounds)
-        demand(settings.require, self.guarantees)
         self.layout = layout
         self._lock = _hold(layout)
+        self._disks = choose_disks(layout)
+        self._mechanism = choose_mechanism()
+        self.bounds = {
+            **self._mechanism.bounds,
+            "disk": self._disks.bound,
+            "output_rate": OUTPUT_RATE_BOUND,
+        }
+        self.guarantees = held_guarantees(self.bounds)
+        demand(settings.require, self.guarantees)
         self._programs = stage(layout)
-        self._store = Store(layout)
+        self._store = Store(layout, self._disks)
         self._user_ids = UserIds(settings.user_id_first, settings.user_id_count)
         self.secrets = Secrets(layout.secrets_file)
         self._network = NetworkOffer(settings.network, settings.network_private_allowed, self.secrets.value)
-        self._engine = Engine(settings, layout, self._programs, self._store, self._mechanism, self._network)
+        self._engine = Engine(
+            settings, layout, self._programs, self._store, self._mechanism, self._disks, self._network
+        )
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
         self.layers = LayerStore(layout)
@@ -76,7 +85,8 @@ class Runtime:
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
         self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
-        self.metrics = Metrics(self.host, self._store)
+        self.disk_watch = DiskWatch(self.host.all_live, self._store)
+        self.metrics = Metrics(self.host, self.disk_watch)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -119,7 +129,10 @@ class Runtime:
         )
         log.info("self_test_passed", limits=self._mechanism.name, walls=len(walls))
         self.host.warm.begin()
-        self._tasks = [asyncio.ensure_future(self._watch_time()), asyncio.ensure_future(self.metrics.run())]
+        self._tasks = [
+            asyncio.ensure_future(work)
+            for work in (self._watch_time(), self.metrics.run(), self.disk_watch.run())
+        ]
 
     async def stop(self) -> None:
         """End every sandbox's processes; their files stay."""
@@ -129,6 +142,7 @@ class Runtime:
         await self.templates.builds.close()
         await self.host.close()
         self._engine.close()
+        await asyncio.to_thread(self._disks.close)
         log.info("runtime_stopped", kept=len(self.host.records))
 
     def _volumes_of_sandboxes(self) -> set[str]:

@@ -34,7 +34,7 @@ def created(record: SandboxRecord, domain: str) -> dict[str, Any]:
     return answer
 
 
-def listed(record: SandboxRecord, disk_bytes: int) -> dict[str, Any]:
+def listed(record: SandboxRecord) -> dict[str, Any]:
     """A row of the list."""
     return {
         "templateID": record.template,
@@ -45,7 +45,7 @@ def listed(record: SandboxRecord, disk_bytes: int) -> dict[str, Any]:
         "endAt": moment(record.end_at),
         "cpuCount": processors(record),
         "memoryMB": record.limits.memory // MEBIBYTE,
-        "diskSizeMB": disk_bytes // MEBIBYTE,
+        "diskSizeMB": record.limits.disk // MEBIBYTE,
         "state": record.state,
         "envdVersion": ENVD_VERSION,
         "metadata": record.metadata,
@@ -53,9 +53,9 @@ def listed(record: SandboxRecord, disk_bytes: int) -> dict[str, Any]:
     }
 
 
-def detailed(record: SandboxRecord, disk_bytes: int, domain: str) -> dict[str, Any]:
+def detailed(record: SandboxRecord, domain: str) -> dict[str, Any]:
     """Everything about one sandbox."""
-    answer = listed(record, disk_bytes) | {
+    answer = listed(record) | {
         "domain": domain,
         "envdAccessToken": record.access_token,
         "allowInternetAccess": record.allow_internet_access,

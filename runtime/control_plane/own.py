@@ -41,8 +41,7 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
                 "outOfMemoryKills": 0 if sandbox is None else sandbox.group.out_of_memory_kills(),
                 "network": None if sandbox is None or sandbox.egress is None else sandbox.egress.figures(),
                 "endedProcesses": [
-                    {"pid": process.pid, "endReason": "OUT_OF_MEMORY" if process.out_of_memory else None}
-                    for process in processes
+                    {"pid": process.pid, "endReason": process.end_reason} for process in processes
                 ],
             }
         )

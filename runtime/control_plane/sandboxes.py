@@ -131,7 +131,7 @@ class SandboxEndpoints:
         """Running and paused ones, by filters, in pages."""
         page, token = page_of(self._of_team(request), read_query(request, Listing))
         headers = {"x-next-token": token} if token else None
-        return JSONResponse([listed(each, self._disk_bytes(each.id)) for each in page], headers=headers)
+        return JSONResponse([listed(each) for each in page], headers=headers)
 
     async def list_running(self, request: Request) -> Response:
         """Version 1: those that run, all at once."""
@@ -143,12 +143,11 @@ class SandboxEndpoints:
         while token:
             page, token = page_of(records, everything.model_copy(update={"nextToken": token}))
             rows += page
-        return JSONResponse([listed(each, self._disk_bytes(each.id)) for each in rows])
+        return JSONResponse([listed(each) for each in rows])
 
     async def get(self, request: Request) -> Response:
         """One sandbox, in full."""
-        record = self._find(request)
-        return JSONResponse(detailed(record, self._disk_bytes(record.id), self._domain))
+        return JSONResponse(detailed(self._find(request), self._domain))
 
     async def kill(self, request: Request) -> Response:
         """End a sandbox."""
@@ -224,6 +223,3 @@ class SandboxEndpoints:
 
     def _older_lifetime(self, asked: int | None) -> int:
         return min(OLDER_LIFETIME, self._settings.default_timeout) if asked is None else asked
-
-    def _disk_bytes(self, sandbox_id: str) -> int:
-        return self._metrics.disk_total(sandbox_id)

@@ -28,6 +28,7 @@ PREFIX = "/files"
 COMPOSE = "/files/compose"
 MAX_COMPOSE_BYTES = 49_152
 MAX_COMPOSED = 1_000
+OUT_OF_DISK = "not enough disk space available: the sandbox has as much as it may; remove files first"
 
 
 class FilesService:
@@ -60,9 +61,19 @@ class FilesService:
             raise FileOperationError("not_allowed", f"{method} is not allowed at {path}")
         sandbox = await self._authorized(request, "write" if method == "POST" else "read")
         account = await _account(sandbox, request.query_params.get("username", ""))
-        async with self._agents.turn(sandbox, account) as agent:
-            response = await respond(request, agent)
-            await response(request.scope, request.receive, send)
+        if method == "POST" and sandbox.disk_full:
+            raise FileOperationError("no_space", OUT_OF_DISK)
+        try:
+            async with self._agents.turn(sandbox, account) as agent:
+                response = await respond(request, agent)
+                await response(request.scope, request.receive, send)
+        except FileOperationError as error:
+            if error.kind == "no_space":
+                sandbox.disk_was_full = True
+            elif sandbox.disk_full and method == "POST":
+                # The agent was ended with everything else, by the watch over the disk.
+                raise FileOperationError("no_space", OUT_OF_DISK) from error
+            raise
 
     async def _compose(self, request: Request) -> Response:
         """Put files together to one; the user is named in the body."""

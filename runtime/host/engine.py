@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 
 from runtime.host.bubblewrap import ExtraMount, Launch
-from runtime.host.errors import HostError
+from runtime.host.disk.disks import Disks
+from runtime.host.errors import HostError, SupervisorError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
@@ -40,6 +41,7 @@ class Engine:
         programs: Programs,
         store: Store,
         mechanism: LimitMechanism,
+        disks: Disks,
         network: NetworkOffer,
     ) -> None:
         self._settings = settings
@@ -48,6 +50,7 @@ class Engine:
         self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
+        self._disks = disks
         self._network = network
         self.programs_are_writable = False
         """Whether sandboxes can write upon the host's /usr; known when we are open."""
@@ -115,7 +118,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
-            await self._open_egress(sandbox)
+            await self._open_egress_again(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -148,6 +151,7 @@ class Engine:
                 first_id=self._settings.user_id_first,
                 staging=str(self._layout.staging),
                 trees=[(folder, "tried")],
+                hidden=str(self._layout.sandboxes),
             )
             return await self._launcher.ended(pid, OUTER_SECONDS) == 0
         finally:
@@ -155,8 +159,12 @@ class Engine:
 
     async def _launch(self, record: SandboxRecord) -> Launched:
         limits = self._mechanism.resource_limits(record.limits)
+        limits |= self._disks.resource_limits(record.limits)
         places = TreePlaces.of(
-            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+            self._layout,
+            self._store.data(record.id),
+            own_ids=record.user_id is not None,
+            own_programs=self.programs_are_writable,
         )
         request = Launch(
             trees=places.trees(
@@ -176,7 +184,7 @@ class Engine:
                 ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
                 for mount in record.volumes
             ],
-            redirection=self._redirection(record),
+            redirection=self._network.redirection,
         )
         return await launch(
             self._launcher,
@@ -186,21 +194,19 @@ class Engine:
             first_id=record.user_id,
             staging=self._layout.staging,
             trees=places.mounted,
+            hidden=str(self._layout.sandboxes),
         )
 
     def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
         """Whether the supervisor that was started for one could as well be the other's."""
-        return (
-            one.layers == other.layers
-            and one.volumes == other.volumes
-            and one.limits == other.limits
-            and self._redirection(one) == self._redirection(other)
-        )
+        return one.layers == other.layers and one.volumes == other.volumes and one.limits == other.limits
 
-    def _redirection(self, record: SandboxRecord) -> str:
-        """The ports that a sandbox's connections are turned to; none for one that has no network."""
-        policy = self._network.policy(record.allow_internet_access, record.network)
-        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
+    async def _open_egress_again(self, sandbox: Sandbox) -> None:
+        """The same for one that an earlier runtime started; its supervisor may be too old for it."""
+        try:
+            await self._open_egress(sandbox)
+        except SupervisorError as error:
+            log.warning("sandbox_without_network", sandbox=sandbox.id, error=str(error))
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))

@@ -84,7 +84,7 @@ def tell_of_process(journal: Journal, sandbox_id: str, process: Process) -> None
         journal.write(sandbox_id, "process started", pid=process.pid, command=command)
     else:
         level: Level = "info" if ending.exit_code == 0 else "warn"
-        reason = "OUT_OF_MEMORY" if process.out_of_memory else ending.status
+        reason = process.end_reason or ending.status
         journal.write(sandbox_id, "process ended", level=level, pid=process.pid, reason=reason)
 
 

@@ -52,10 +52,11 @@ class Launcher:
         first_id: int | None,
         staging: str,
         trees: list[tuple[str, str]],
+        hidden: str,
     ) -> int:
         """The pid of a bubblewrap that was started; `descriptors` as `runtime.launcher` orders them."""
         number = next(self._numbers)
-        request = LaunchRequest(number, arguments, first_id, staging, trees)
+        request = LaunchRequest(number, arguments, first_id, staging, trees, hidden)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._started[number] = answer
         try:

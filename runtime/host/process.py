@@ -9,6 +9,7 @@ import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from runtime.host.attachment import Attachment
 from runtime.host.ending import Ending
@@ -16,6 +17,9 @@ from runtime.host.output import OutputStream
 from runtime.host.ring import Ring
 
 STREAM_NAMES = ("stdout", "stderr", "pty")
+
+
+EndReason = Literal["OUT_OF_MEMORY", "OUT_OF_DISK"]
 
 
 class InputClosedError(Exception):
@@ -59,7 +63,8 @@ class Process:
         self.card = -1
         """A memory file that describes it, for a runtime that comes after us."""
         self.deadline = request.deadline
-        self.out_of_memory = False
+        self.end_reason: EndReason | None = None
+        """Which of the sandbox's limits ended it."""
         self.on_end: Callable[[Process], None] = lambda _: None
         self.on_deadline: Callable[[Process], None] = lambda _: None
         self._timer: asyncio.TimerHandle | None = None

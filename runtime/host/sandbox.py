@@ -64,6 +64,9 @@ class Sandbox:
         self.on_lost: Callable[[Sandbox], None] = lambda _: None
         self.on_process: Callable[[Process], None] = lambda _: None
         self.out_of_memory_kills = 0
+        self.disk_full = False
+        """Whether it has as much on disk as it may."""
+        self.disk_was_full = False
         self.ended = asyncio.Event()
         self.processes: dict[int, Process] = {}
         self.ended_processes: list[Process] = []
@@ -220,6 +223,12 @@ class Sandbox:
             process.resume(paused_seconds)
             write_card(process)
 
+    async def end_for_want_of_disk(self) -> None:
+        """End every process, since one of them has written too much; the sandbox goes on."""
+        for process in self.processes.values():
+            process.end_reason = "OUT_OF_DISK"
+        await self._supervisor.request("kill_all")
+
     def ran_out_of_memory(self) -> bool:
         """Whether something inside was ended for want of memory since this was last asked."""
         try:
@@ -309,7 +318,8 @@ class Sandbox:
     def _process_ended(self, process: Process) -> None:
         self.processes.pop(process.pid, None)
         self._by_key.pop(process.key, None)
-        process.out_of_memory = process.killed and self.ran_out_of_memory()
+        if process.killed and self.ran_out_of_memory():
+            process.end_reason = "OUT_OF_MEMORY"
         self.on_process(process)
         self.ended_processes.append(process)
         if len(self.ended_processes) > ENDED_KEPT:

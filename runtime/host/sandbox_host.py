@@ -90,6 +90,11 @@ class SandboxHost:
         record = self.records.get(sandbox_id)
         return self._engine.find(sandbox_id) if record is not None and record.state == "running" else None
 
+    def all_live(self) -> list[Sandbox]:
+        """Every sandbox that runs now."""
+        found = (self.live(sandbox_id) for sandbox_id in list(self.records))
+        return [sandbox for sandbox in found if sandbox is not None]
+
     async def reach(self, sandbox_id: str) -> Sandbox | None:
         """A sandbox for a request to it: a paused one that is to wake by itself is resumed.
 

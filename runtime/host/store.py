@@ -7,6 +7,8 @@ from pathlib import Path
 import orjson
 import structlog
 
+from runtime.host.disk.disks import Disks
+from runtime.host.disk.use import DiskUse
 from runtime.host.layout import Layout
 from runtime.host.record import SandboxRecord
 from runtime.inside.refusals import RefusalError
@@ -25,8 +27,14 @@ class Store:
     below `/`, `up/usr` what below `/usr`. Owners there are those seen inside, 0 for root.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, disks: Disks) -> None:
         self._sandboxes = layout.sandboxes
+        self._disks = disks
+
+    @property
+    def own_file_systems(self) -> bool:
+        """Whether each sandbox's files lie in a file system of its own."""
+        return self._disks.bound.firm
 
     def folder(self, sandbox_id: str) -> Path:
         """A sandbox's folder."""
@@ -43,6 +51,8 @@ class Store:
     def make(self, record: SandboxRecord) -> None:
         """The folder of a new sandbox, with nothing written yet."""
         self.folder(record.id).mkdir(mode=0o700)
+        self.data(record.id).mkdir(mode=0o755)
+        self._disks.make(self.folder(record.id), self.data(record.id), record.limits.disk)
         for kind in ("up", "work"):
             for tree in TREES:
                 (self.data(record.id) / kind / tree).mkdir(parents=True, mode=0o755)
@@ -63,17 +73,30 @@ class Store:
         for folder in sorted(self._sandboxes.iterdir()):
             try:
                 records.append(SandboxRecord.from_json(orjson.loads((folder / "meta.json").read_bytes())))
+                self._take_up(folder.name)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("sandbox_without_record_removed", folder=str(folder), error=str(error))
                 remove_tree(folder)
         return records
 
+    def _take_up(self, sandbox_id: str) -> None:
+        """A sandbox whose files can't be reached is kept: whoever resumes it learns why."""
+        try:
+            self._disks.take_up(self.folder(sandbox_id), self.data(sandbox_id))
+        except OSError as error:
+            log.warning("files_of_sandbox_not_reachable", sandbox=sandbox_id, error=str(error))
+
     def free_bytes(self) -> int:
         """Room for all sandboxes' files together."""
         return shutil.disk_usage(self._sandboxes).free
 
+    def disk_use(self, record: SandboxRecord) -> DiskUse:
+        """What a sandbox's own files take; may block for seconds where there are very many."""
+        return self._disks.use(self.data(record.id), record.limits.disk)
+
     def remove(self, sandbox_id: str) -> None:
         """Remove a sandbox's files; blocks for as long as that takes."""
+        self._disks.release(self.data(sandbox_id))
         remove_tree(self.folder(sandbox_id))
 
 

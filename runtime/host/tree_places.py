@@ -19,12 +19,13 @@ class TreePlaces:
     mounted: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, layout: Layout, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
+    def of(cls, layout: Layout, data: Path, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
         """With ids of its own, a sandbox sees everything through mounts that have them.
 
+        What it wrote itself, in `data`, may be a mount already, and so not be seen through that of the rest.
         With `own_programs` it writes upon the host's /usr as well.
         """
-        mounted = [(str(layout.shared), SHARED)] if own_ids else []
+        mounted = [(str(layout.shared), SHARED), (str(data), DATA)] if own_ids else []
         if own_programs:
             mounted.append(("/usr", PROGRAMS))
         return cls(layout, own_programs, mounted)
@@ -35,7 +36,7 @@ class TreePlaces:
         return Trees(
             root_layers=[*(str(self.place(layer / "root")) for layer in layers), str(self.place(skeleton))],
             program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.own_programs else [],
-            upper=str(self.place(data)),
+            upper=str(self.layout.staging / DATA if self.mounted else data),
         )
 
     def place(self, path: Path) -> Path:

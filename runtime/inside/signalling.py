@@ -31,6 +31,11 @@ def continue_everything(stopped_before: list[int]) -> None:
             pass
 
 
+def kill_everything() -> None:
+    """End every process but this one."""
+    _signal_everything(_signal.SIGKILL)
+
+
 def _signal_everything(number: int) -> None:
     try:
         posix.kill(-1, number)

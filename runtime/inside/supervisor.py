@@ -39,7 +39,7 @@ from runtime.inside.privileges import (
 )
 from runtime.inside.redirection import bring_up_own_loopback, redirect_to_proxy
 from runtime.inside.root_assembly import assemble_root
-from runtime.inside.signalling import continue_everything, signal_group, stop_everything
+from runtime.inside.signalling import continue_everything, kill_everything, signal_group, stop_everything
 from runtime.inside.spawning import Identity, reserve_low_descriptors, spawn
 
 CONNECTION_LIMIT = 8
@@ -151,6 +151,8 @@ class Supervisor:
             self.stopped_before = stop_everything()
         elif verb == b"continue_all":
             continue_everything(self.stopped_before)
+        elif verb == b"kill_all":
+            kill_everything()
         elif verb == b"dial":
             return [], [dial(int(fields[0]), int(fields[1]))]
         elif verb == b"listen":

@@ -82,7 +82,7 @@ def _become_bubblewrap(request: LaunchRequest, descriptors: list[int]) -> None:
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
         if request.first_id is not None:
-            enter(request.first_id, request.staging, request.trees)
+            enter(request.first_id, request.staging, request.trees, request.hidden)
         os.chdir("/")
         os.execve(request.arguments[0], request.arguments, {})
     except BaseException as error:

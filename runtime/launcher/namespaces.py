@@ -14,10 +14,11 @@ IDS_OF_A_SANDBOX = 65_536
 NESTED_NAMESPACES = "/proc/sys/user/max_user_namespaces"
 
 
-def enter(first_id: int, staging: str, trees: Sequence[tuple[str, str]]) -> None:
+def enter(first_id: int, staging: str, trees: Sequence[tuple[str, str]], hidden: str) -> None:
     """Leave root for the sandbox's own: afterwards id 0 is `first_id` of the host, and nothing more.
 
-    `trees` are host paths, each with the name under which it is mounted in `staging`.
+    `trees` are host paths, each with the name under which it is mounted in `staging`. Below `hidden` lie the
+    mounts of other sandboxes: held here, they would outlive them.
     """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.make_mounts_private()
@@ -27,6 +28,7 @@ def enter(first_id: int, staging: str, trees: Sequence[tuple[str, str]]) -> None
         target = Path(staging, name)
         target.mkdir()
         kernel.mount_idmapped(source, str(target), user_namespace)
+    kernel.let_go(hidden)
     kernel.join_user_namespace(user_namespace)
     os.close(user_namespace)
     os.setgroups([])

@@ -20,6 +20,7 @@ class LaunchRequest:
     first_id: int | None
     staging: str
     trees: list[tuple[str, str]]
+    hidden: str
 
     def encode(self) -> bytes:
         """As a datagram."""

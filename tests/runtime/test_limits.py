@@ -81,7 +81,7 @@ async def undisturbed(neighbour: AsyncSandbox) -> AsyncIterator[None]:
 async def test_which_limits_hold_is_shown(bounding: RuntimeProcess) -> None:
     limits = (await ask(bounding, "/runtime/capabilities"))["limits"]
     assert limits["mechanism"] in ("cgroup-v1", "cgroup-v2", "rlimits")
-    assert set(limits) >= {"memory", "processes", "processors", "open_files", "output_rate"}
+    assert set(limits) >= {"memory", "processes", "processors", "open_files", "disk", "output_rate"}
     assert limits["default"]["memoryMB"] == 1024
     assert limits["largest"]["memoryMB"] >= 1024
 

@@ -180,6 +180,8 @@ def test_the_synchronous_sdk_does_the_same(e2b: E2B) -> None:
 
 async def test_a_runtime_of_an_ordinary_user_captures_too(unprivileged_runtime: RuntimeProcess) -> None:
     sandboxes = unprivileged_runtime.client.AsyncSandbox
+    layers = unprivileged_runtime.state / "layers"
+    before = set(layers.iterdir())
     sandbox = await sandboxes.create(timeout=60)
     await sandbox.commands.run(
         "echo content > file; mkdir closed; touch closed/inside; chmod 0 closed; chmod 0 file; "
@@ -198,5 +200,5 @@ async def test_a_runtime_of_an_ordinary_user_captures_too(unprivileged_runtime: 
         assert await sandboxes.delete_snapshot(name) is True
     await sandbox.kill()
     async with asyncio.timeout(10):
-        while list((unprivileged_runtime.state / "layers").iterdir()):
+        while not set(layers.iterdir()) <= before:
             await asyncio.sleep(0.01)

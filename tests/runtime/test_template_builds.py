@@ -36,7 +36,9 @@ async def until_told(e2b: E2B, built: BuildInfo, text: str) -> None:
 async def strict() -> AsyncIterator[RuntimeProcess]:
     """A runtime that gives little time."""
     with runtime_folder() as state:
-        runtime = RuntimeProcess(state, build_limit="1", build_timeout="2", ready_timeout="1")
+        runtime = RuntimeProcess(
+            state, warm_sandboxes="0", build_limit="1", build_timeout="2", ready_timeout="1"
+        )
         await runtime.start()
         yield runtime
         await runtime.stop()
@@ -97,7 +99,7 @@ async def test_a_sandbox_that_is_not_ready_in_time_is_not_handed_out(strict: Run
 
 async def test_a_killed_runtime_s_builds_have_failed_and_their_done_steps_are_kept() -> None:
     with runtime_folder() as state:
-        runtime = RuntimeProcess(state)
+        runtime = RuntimeProcess(state, warm_sandboxes="0")
         await runtime.start()
         built = await runtime.client.AsyncTemplate.build_in_background(held(runtime.client), "broken-off")
         await until_told(runtime.client, built, "[stdout]: on")

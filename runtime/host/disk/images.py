@@ -8,10 +8,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from threading import Lock
 
-from runtime.host.disk.mounting import CONTROL, mount_image, unmount
+from runtime.host.disk.mounting import CONTROL, bind, mount_image, unmount
 from runtime.host.disk.use import DiskUse
 from runtime.host.errors import MachineUnfitError
+from runtime.host.limits import Bound
+from runtime.host.record import Limits
 
 MEBIBYTE = 1 << 20
 IMAGE = "disk.ext4"
@@ -28,12 +31,17 @@ FORMAT = (
 
 
 class Images:
-    """The file systems of sandboxes; `formatted` is a folder of our own for empty ones."""
+    """The file systems of sandboxes, below `sandboxes`; `formatted` is a folder of our own for empty ones."""
 
-    def __init__(self, formatted: Path) -> None:
+    bound = Bound("a file system of its own", firm=True)
+
+    def __init__(self, sandboxes: Path, formatted: Path) -> None:
+        bind(sandboxes)
+        self._sandboxes = sandboxes
         self._formatted = formatted
         shutil.rmtree(formatted, ignore_errors=True)
         formatted.mkdir(mode=0o700)
+        self._formatting = Lock()
 
     @staticmethod
     def available() -> bool:
@@ -43,7 +51,8 @@ class Images:
     def make(self, folder: Path, target: Path, size: int) -> None:
         """Make a sandbox's file system of `size` bytes in its folder, and mount it."""
         whole = size + size // SHARE_OF_TABLES + (JOURNAL_MEBIBYTES + 4) * MEBIBYTE
-        copy_with_holes(self._of_size(whole), folder / IMAGE)
+        with self._formatting:
+            copy_with_holes(self._of_size(whole), folder / IMAGE)
         mount_image(folder / IMAGE, target, is_new=True)
 
     def take_up(self, folder: Path, target: Path) -> None:
@@ -51,7 +60,7 @@ class Images:
         if (folder / IMAGE).exists() and not target.is_mount():
             mount_image(folder / IMAGE, target, is_new=False)
 
-    def use(self, target: Path) -> DiskUse:
+    def use(self, target: Path, _limit: int) -> DiskUse:
         """What the file system itself says."""
         found = os.statvfs(target)
         full = found.f_bavail * found.f_frsize < BLOCKS_OF_A_FULL_ONE * found.f_frsize or not found.f_favail
@@ -61,15 +70,22 @@ class Images:
         """Unmount it; what was written is on disk when its last user is gone."""
         unmount(target)
 
+    def close(self) -> None:
+        """Unmount all that is mounted below the sandboxes' folder."""
+        unmount(self._sandboxes)
+
+    def resource_limits(self, _limits: Limits) -> dict[int, int]:
+        """The file system bounds every file."""
+        return {}
+
     def _of_size(self, size: int) -> Path:
+        """An empty one, made at the first use; only so many sizes are kept."""
         image = self._formatted / f"{size}.ext4"
         if not image.exists():
-            kept = sorted(self._formatted.iterdir(), key=lambda each: each.stat().st_atime)
+            kept = sorted(self._formatted.iterdir(), key=lambda each: each.stat().st_mtime)
             for oldest in kept[: max(0, len(kept) - FORMATTED_KEPT + 1)]:
                 oldest.unlink()
-            new = self._formatted / f"{size}.{os.urandom(4).hex()}.new"
-            _format(new, size)
-            new.replace(image)
+            _format(image, size)
         return image
 
 

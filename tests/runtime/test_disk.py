@@ -1,0 +1,136 @@
+"""What a sandbox may keep on disk: filled in every way, under both kinds of runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from e2b import AsyncSandbox, CommandExitException
+from e2b.exceptions import NotEnoughSpaceException
+
+from tests.fixtures.runtime import RuntimeProcess, runtime_folder
+from tests.runtime.test_limits import ask, bounding, neighbour, reached, undisturbed
+
+__all__ = ["bounding", "neighbour"]
+
+MEBIBYTE = 1 << 20
+SMALL = {"Runtime-Limits": "diskMB=64"}
+
+
+@pytest.fixture
+async def sandbox(bounding: RuntimeProcess) -> AsyncIterator[AsyncSandbox]:
+    """A sandbox with 64 MiB of disk."""
+    sandbox = await bounding.client.AsyncSandbox.create(timeout=120, api_headers=SMALL)
+    yield sandbox
+    await sandbox.kill()
+
+
+async def firm(runtime: RuntimeProcess) -> bool:
+    """Whether the bound holds at every moment; else it is a watch's."""
+    return bool((await ask(runtime, "/runtime/capabilities"))["guarantees"]["disk"])
+
+
+async def until_told(runtime: RuntimeProcess, sandbox: AsyncSandbox) -> None:
+    async with asyncio.timeout(15):
+        while "OUT_OF_DISK" not in await reached(runtime, sandbox):
+            await asyncio.sleep(0.05)
+
+
+async def test_one_file_that_fills_the_disk_ends_there(
+    bounding: RuntimeProcess, sandbox: AsyncSandbox, neighbour: AsyncSandbox
+) -> None:
+    async with undisturbed(neighbour):
+        with pytest.raises(CommandExitException) as raised:
+            await sandbox.commands.run("head -c 200M /dev/zero > fill")
+    if await firm(bounding):
+        assert "No space left on device" in raised.value.stderr
+    await until_told(bounding, sandbox)
+    size = await sandbox.commands.run("stat -c %s fill")
+    assert int(size.stdout) <= 72 * MEBIBYTE
+    with pytest.raises(NotEnoughSpaceException, match="not enough disk space"):
+        await sandbox.files.write("more", "x" * MEBIBYTE)
+    await sandbox.commands.run("rm fill")
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await sandbox.files.write("more", "x" * MEBIBYTE)
+                break
+            except NotEnoughSpaceException:  # the watch looks again by itself
+                await asyncio.sleep(0.1)
+
+
+async def test_many_files_that_fill_the_disk_together_end_too(
+    bounding: RuntimeProcess, sandbox: AsyncSandbox, neighbour: AsyncSandbox
+) -> None:
+    writing = "for i in $(seq 400); do head -c 1M /dev/zero > fill$i || exit 9; sleep 0.02; done"
+    async with undisturbed(neighbour):
+        with pytest.raises(CommandExitException) as raised:
+            await sandbox.commands.run(writing, timeout=50)
+    await until_told(bounding, sandbox)
+    if await firm(bounding):
+        assert raised.value.exit_code == 9
+    else:
+        told = await ask(bounding, f"/runtime/sandboxes/{sandbox.sandbox_id}")
+        assert "OUT_OF_DISK" in [each["endReason"] for each in told["endedProcesses"]]
+    assert (await sandbox.commands.run("rm -f fill*; echo alive")).stdout == "alive\n"
+
+
+async def test_files_without_content_are_bounded_in_number(
+    bounding: RuntimeProcess, sandbox: AsyncSandbox
+) -> None:
+    making = "import sys\nfor i in range(30000): open(f'empty{i}', 'w').close()"
+    with pytest.raises(CommandExitException):
+        await sandbox.commands.run(f'python3 -c "{making}" && sleep 30', timeout=50)
+    await until_told(bounding, sandbox)
+    count = await sandbox.commands.run("ls | wc -l")
+    assert 1_000 < int(count.stdout) <= 30_000
+
+
+async def test_the_size_of_the_disk_is_shown(bounding: RuntimeProcess, sandbox: AsyncSandbox) -> None:
+    await sandbox.commands.run("head -c 10M /dev/urandom > ten")
+    (sample, *_) = await sandbox.get_metrics()
+    assert sample.disk_total == 64 * MEBIBYTE
+    assert sample.disk_used <= 20 * MEBIBYTE
+    if await firm(bounding):
+        assert sample.disk_used >= 10 * MEBIBYTE
+        seen = await sandbox.commands.run("df -B1M --output=size / | tail -1")
+        assert 60 <= int(seen.stdout) <= 80
+
+
+async def test_files_are_there_again_after_a_stop_and_after_a_kill() -> None:
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state)
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=120, api_headers=SMALL)
+        await sandbox.files.write("kept", "1")
+        await runtime.stop()
+        assert not [line for line in Path("/proc/mounts").read_text().splitlines() if str(state) in line]
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=120)
+        assert await sandbox.files.read("kept") == "1"
+        await sandbox.files.write("kept", "2")
+        await runtime.kill()
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=120)
+        assert await sandbox.files.read("kept") == "2"
+        await sandbox.pause(mode="filesystem")
+        await runtime.kill()
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=120)
+        assert await sandbox.files.read("kept") == "2"
+        await sandbox.kill()
+        assert not list((state / "sandboxes").iterdir())
+        await runtime.stop()
+
+
+@pytest.mark.timeout(120)
+async def test_a_hundred_thousand_files_are_listed_and_removed(runtime: RuntimeProcess) -> None:
+    sandbox, beside = [await runtime.client.AsyncSandbox.create(timeout=120) for _ in range(2)]
+    making = "import os\nos.mkdir('/tmp/many')\nfor i in range(100_000): open(f'/tmp/many/{i}', 'w').close()"
+    await sandbox.commands.run(f'python3 -c "{making}"', timeout=50)
+    async with undisturbed(beside):
+        assert len(await sandbox.files.list("/tmp/many", request_timeout=50)) == 100_000
+        await sandbox.files.remove("/tmp/many", request_timeout=50)
+        assert not await sandbox.files.exists("/tmp/many")
+    await sandbox.kill()
+    await beside.kill()
