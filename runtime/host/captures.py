@@ -42,11 +42,13 @@ class Captures:
                 await self._copy(record, sandbox, layers[0])
             async with self._layers.flattened(layers) as flattened:
                 yield flattened
-        await self._layers.sweep()
+        self._layers.sweep()
 
     def recover(self, record: SandboxRecord) -> None:
         """Bring to its end what a killed runtime had begun."""
-        record.layers = self._layers.retake(record.layers, self._changes(record))
+        changes = self._changes(record)
+        if changes.with_name("work").is_dir():  # else its files are out of reach for now
+            record.layers = self._layers.retake(record.layers, changes)
 
     async def thaw(self, record: SandboxRecord, sandbox: Sandbox, frozen_seconds: float = 0) -> None:
         """Let a sandbox go on that was frozen to be copied."""

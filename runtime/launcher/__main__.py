@@ -2,7 +2,8 @@
 
 A request is a JSON datagram with three descriptors: the supervisor's listening socket, the filter of system
 calls, and where complaints go. It is answered with the pids of bubblewrap's outer process and of the
-sandbox's first one as soon as that runs, and later with the end of the outer one. The end of the socket is ours.
+sandbox's first one as soon as that runs, and later with the end of the outer one. The end of the socket is
+ours.
 """
 
 import fcntl
