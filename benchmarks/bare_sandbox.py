@@ -25,8 +25,7 @@ class BareSandbox:
         self._layout = prepare_layout(folder)
         self._programs = stage(self._layout)
         self._numbers = count()
-        self._places = TreePlaces.of(self._layout, own_ids=runs_as_root(), own_programs=runs_as_root())
-        self._launcher = Launcher(hidden=str(self._layout.sandboxes))
+        self._launcher = Launcher()
 
     async def __aenter__(self) -> Self:
         self._launcher.open()
@@ -40,7 +39,8 @@ class BareSandbox:
         with tempfile.TemporaryFile() as complaints:
             nothing = os.open(os.devnull, os.O_RDWR)
             data = self._new_data()
-            arguments = self._arguments(data)
+            places = TreePlaces.of(self._layout, data, own_ids=runs_as_root(), own_programs=runs_as_root())
+            arguments = self._arguments(places, data)
             try:
                 started = time.perf_counter()
                 pid = await self._launcher.start(
@@ -48,7 +48,8 @@ class BareSandbox:
                     descriptors=(nothing, nothing, nothing, complaints.fileno()),
                     first_id=self._settings.user_id_first if runs_as_root() else None,
                     staging=str(self._layout.staging),
-                    trees=self._places.mounted_with(data),
+                    trees=list(places.mounted),
+                    hidden=str(self._layout.sandboxes),
                 )
                 status = await self._launcher.ended(pid, _SECONDS)
                 seconds = time.perf_counter() - started
@@ -66,9 +67,9 @@ class BareSandbox:
             (data / name).mkdir(parents=True)
         return data
 
-    def _arguments(self, data: Path) -> list[str]:
+    def _arguments(self, places: TreePlaces, data: Path) -> list[str]:
         launch = Launch(
-            trees=self._places.trees(skeleton=self._programs.skeleton, layers=[], data=data),
+            trees=places.trees(skeleton=self._programs.skeleton, layers=[], data=data),
             inside=self._programs.inside,
             python=self._programs.python,
             python_root=self._programs.python_root,

@@ -11,13 +11,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from runtime.control_plane.disk import DiskEndpoint
 from runtime.control_plane.errors import answer_host_error, refusal
 from runtime.control_plane.logs import LogEndpoints
 from runtime.control_plane.metrics import MetricEndpoints
 from runtime.control_plane.own import own_routes
 from runtime.control_plane.sandboxes import SandboxEndpoints
 from runtime.control_plane.secrets import SecretEndpoints
+from runtime.control_plane.snapshots import SnapshotEndpoints
 from runtime.control_plane.teams import RequireKey
+from runtime.control_plane.template_tags import TagEndpoints
+from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploads
+from runtime.control_plane.templates import TemplateEndpoints
+from runtime.control_plane.volume_content import VolumeContentEndpoints
+from runtime.control_plane.volumes import VolumeEndpoints
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -54,14 +61,23 @@ class Application:
                 "/metrics": health,
             },
         )
-        endpoints = SandboxEndpoints(runtime.host, runtime.settings, domain)
+        self._template_uploads = TemplateUploads(runtime.templates.uploads)
+        endpoints = SandboxEndpoints(
+            runtime.host, runtime.templates, runtime.volumes, runtime.settings, domain
+        )
         self._control_plane = Starlette(
             routes=[
                 Route("/health", _health),
                 *MetricEndpoints(runtime.host, runtime.metrics).routes(),
                 *LogEndpoints(runtime.host).routes(),
                 *endpoints.routes(),
+                *SnapshotEndpoints(runtime.host, runtime.snapshots, runtime.settings, domain).routes(),
+                *VolumeEndpoints(runtime.volumes).routes(),
+                *VolumeContentEndpoints(runtime.volumes).routes(),
+                *TagEndpoints(runtime.templates.catalogue).routes(),
+                *TemplateEndpoints(runtime.templates).routes(),
                 *SecretEndpoints(runtime.secrets).routes(),
+                *DiskEndpoint(runtime.layout).routes(),
                 *own_routes(runtime.host, runtime.capabilities),
             ],
             middleware=[Middleware(BreakOffUnread), Middleware(RequireKey, keys=keys)],
@@ -84,6 +100,8 @@ class Application:
         elif scope["type"] == "http" and scope["path"] == FILES_PREFIX:
             # A signed link names no sandbox; its signature tells which one it is.
             await self._files(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(UPLOADS_PREFIX):
+            await self._template_uploads(scope, receive, send)
         else:
             await self._control_plane(scope, receive, send)
 

@@ -12,7 +12,7 @@ def client_variables(settings: RuntimeSettings, url: str, key: str) -> dict[str,
     """The variables that E2B's clients read; with names of its own and TLS, they need the domain alone."""
     if settings.domain is not None and settings.tls_certificate is not None:
         return {"E2B_API_KEY": key, "E2B_DOMAIN": settings.domain}
-    return {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url}
+    return {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url, "E2B_VOLUME_API_URL": url}
 
 
 def exports(variables: dict[str, str]) -> str:

@@ -26,9 +26,15 @@ from runtime.host.self_test import run_self_test
 from runtime.host.staging import remove_copies, stage
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
+from runtime.layers.store import LayerStore
 from runtime.network.offer import NetworkOffer
 from runtime.secrets import Secrets
 from runtime.settings import RuntimeSettings
+from runtime.templates.builder import BASE_IMAGES
+from runtime.templates.snapshots import Snapshots
+from runtime.templates.templates import Templates
+from runtime.templates.workshop import Workshop
+from runtime.volumes.store import VolumeStore
 
 log = structlog.get_logger("runtime")
 
@@ -41,7 +47,7 @@ class Runtime:
     def __init__(self, settings: RuntimeSettings, layout: Layout) -> None:
         self.settings = settings
         self.capabilities: dict[str, Any] = {}
-        self._layout = layout
+        self.layout = layout
         self._lock = _hold(layout)
         self._disks = choose_disks(layout)
         self._mechanism = choose_mechanism()
@@ -62,9 +68,23 @@ class Runtime:
         )
         journal = Journal(layout.journals)
         endings = Endings(layout.endings, journal, settings.ended_kept)
+        self.layers = LayerStore(layout)
         self.host = SandboxHost(
-            settings, self._store, self._engine, self._user_ids, journal, endings, self._network
+            settings,
+            self._store,
+            self._engine,
+            self._user_ids,
+            journal,
+            endings,
+            self._network,
+            self.layers,
         )
+        workshop = Workshop(settings, self._engine, self._store, self._user_ids, self.layers)
+        self.templates = Templates(settings, layout, workshop, self.host.records.values)
+        self.snapshots = Snapshots(self.host, self.templates.catalogue)
+        self.layers.add_user(self._layers_of_sandboxes)
+        self.layers.add_user(self.templates.layers)
+        self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
         self.disk_watch = DiskWatch(self.host.all_live, self._store)
         self.metrics = Metrics(self.host, self.disk_watch)
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,8 +98,9 @@ class Runtime:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         await self._engine.open()
         await self.host.take_up_all()
+        await self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
-        remove_copies(self._layout, kept=used | {self._programs.folder})
+        remove_copies(self.layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
         walls = await run_self_test(
             self.settings, self._engine, self._store, self._user_ids, self._programs.python_inside
@@ -99,7 +120,9 @@ class Runtime:
                 "limits": self._shown_limits(),
                 "network": self._network.capabilities(),
                 "pause": ["full", "filesystem"],
+                "templates": {"images": list(BASE_IMAGES), "start_command": "in every new sandbox"},
                 "memory_snapshots": False,
+                "forks": "files only",
                 "survives_restart_of_the_runtime": True,
                 "survives_reboot": "files only",
             }
@@ -116,10 +139,17 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.templates.builds.close()
         await self.host.close()
         self._engine.close()
         await asyncio.to_thread(self._disks.close)
         log.info("runtime_stopped", kept=len(self.host.records))
+
+    def _volumes_of_sandboxes(self) -> set[str]:
+        return {mount.volume_id for record in self.host.records.values() for mount in record.volumes}
+
+    def _layers_of_sandboxes(self) -> set[str]:
+        return {layer for record in self.host.records.values() for layer in record.layers}
 
     def _shown_limits(self) -> dict[str, Any]:
         """How each resource is bounded, what a sandbox has by default, and the most that it may ask for."""

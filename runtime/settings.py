@@ -64,6 +64,7 @@ class RuntimeSettings(BaseSettings):
     sandbox_memory: int = Field(1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory of a sandbox.")
     sandbox_processes: int = Field(512, ge=16, description="Processes and threads of a sandbox.")
     sandbox_open_files: int = Field(65536, ge=256, description="Open files of each process in a sandbox.")
+    volume_limit: int = Field(1000, ge=0, description="How many volumes may exist at once.")
     warm_sandboxes: int = Field(
         4,
         ge=0,
@@ -92,6 +93,17 @@ class RuntimeSettings(BaseSettings):
     )
     ended_kept: int = Field(
         7 * 24 * 3600, ge=0, description="How long the log and the end of a sandbox are kept after it ended."
+    )
+    build_limit: int = Field(4, ge=1, description="How many templates may be built at once.")
+    build_timeout: int = Field(3600, ge=1, description="How long a build may take.")
+    upload_limit: int = Field(
+        2048 * MEBIBYTE, ge=MEBIBYTE, description="The largest archive of files that a build may copy."
+    )
+    ready_timeout: int = Field(
+        30,
+        ge=1,
+        description="How long a new sandbox waits for its template's start command to be ready; "
+        "a build waits for the time that it has.",
     )
     user_id_first: int = Field(
         0x3000_0000,

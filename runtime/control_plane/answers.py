@@ -25,7 +25,7 @@ def created(record: SandboxRecord, domain: str) -> dict[str, Any]:
         "sandboxID": record.id,
         "clientID": CLIENT_ID,
         "envdVersion": ENVD_VERSION,
-        "alias": record.template,
+        "alias": record.alias or record.template,
         "domain": domain,
         "envdAccessToken": record.access_token,
     }
@@ -38,7 +38,7 @@ def listed(record: SandboxRecord) -> dict[str, Any]:
     """A row of the list."""
     return {
         "templateID": record.template,
-        "alias": record.template,
+        "alias": record.alias or record.template,
         "sandboxID": record.id,
         "clientID": CLIENT_ID,
         "startedAt": moment(record.started_at),
@@ -49,6 +49,7 @@ def listed(record: SandboxRecord) -> dict[str, Any]:
         "state": record.state,
         "envdVersion": ENVD_VERSION,
         "metadata": record.metadata,
+        "volumeMounts": [{"name": mount.name, "path": mount.path} for mount in record.volumes],
     }
 
 

@@ -31,6 +31,13 @@ class AutoResume(_Body):
     enabled: bool = False
 
 
+class WantedVolume(_Body):
+    """A volume to be mounted in a sandbox."""
+
+    name: str = Field(max_length=256)
+    path: str = Field(max_length=4096)
+
+
 class NewSandbox(_Body):
     """A sandbox to be made; the names are E2B's."""
 
@@ -45,7 +52,7 @@ class NewSandbox(_Body):
     envVars: dict[VariableName, VariableValue] = {}  # noqa: N815
     mcp: Any = None
     iam: Any = None
-    volumeMounts: list[Any] | None = None  # noqa: N815
+    volumeMounts: list[WantedVolume] | None = None  # noqa: N815
 
 
 class Connecting(_Body):
@@ -66,6 +73,51 @@ class Pausing(_Body):
 
     memory: bool = True
     requireHealthyGuest: bool = False  # noqa: N815
+
+
+class Snapshotting(_Body):
+    """A snapshot to be made. Of memory there is none, whatever is asked."""
+
+    name: str | None = Field(None, max_length=512)
+
+
+class Forking(_Body):
+    """Sandboxes to be made of one; the timeout is in seconds."""
+
+    timeout: Seconds = 15
+    count: int = 1
+
+
+class NewVolume(_Body):
+    """A volume to be made."""
+
+    name: str = Field(max_length=256)
+
+
+class VolumePath(_Body):
+    """A path in a volume."""
+
+    path: str = Field(max_length=8192)
+
+
+class VolumeListing(VolumePath):
+    """A folder of a volume to be listed."""
+
+    depth: int = Field(1, ge=0, le=1000)
+
+
+class VolumeOwner(_Body):
+    """Whose something in a volume is to be, by the ids inside."""
+
+    uid: int | None = Field(None, ge=0, le=65_535)
+    gid: int | None = Field(None, ge=0, le=65_535)
+    mode: int | None = Field(None, ge=0, le=0o7777)
+
+
+class VolumeFolder(VolumePath, VolumeOwner):
+    """A folder or file of a volume to be made; `force` makes those above it, and replaces a file."""
+
+    force: bool = False
 
 
 class Timeout(_Body):
@@ -96,6 +148,13 @@ class Paging(_Body):
 
     nextToken: str | None = None  # noqa: N815
     limit: int = Field(100, ge=1, le=100)
+
+
+class SnapshotListing(Paging):
+    """Which snapshots to list."""
+
+    sandboxID: str | None = Field(None, max_length=256)  # noqa: N815
+    name: str | None = Field(None, max_length=512)
 
 
 class Listing(Paging):

@@ -18,7 +18,27 @@ from runtime.host.errors import (
     SandboxUnresponsiveError,
     TemplateNotFoundError,
 )
+from runtime.host.starting import NotReadyError
+from runtime.layers.errors import CaptureTooSlowError, DiskFullError
 from runtime.secrets import SecretExistsError, SecretLimitError, SecretNotFoundError
+from runtime.templates.errors import (
+    BuildLimitError,
+    BuildNotFoundError,
+    InvalidTemplateError,
+    TemplateInUseError,
+    TemplateTakenError,
+    UploadRefusedError,
+)
+from runtime.volumes.errors import (
+    InvalidVolumeError,
+    PathNotFoundError,
+    PathRefusedError,
+    PathTakenError,
+    VolumeInUseError,
+    VolumeLimitError,
+    VolumeNotFoundError,
+    VolumeTokenError,
+)
 
 STATUS_BY_ERROR: dict[type[HostError], int] = {
     InvalidSandboxRequestError: HTTPStatus.BAD_REQUEST,
@@ -33,8 +53,30 @@ STATUS_BY_ERROR: dict[type[HostError], int] = {
     SecretNotFoundError: HTTPStatus.NOT_FOUND,
     SecretExistsError: HTTPStatus.CONFLICT,
     SecretLimitError: HTTPStatus.FORBIDDEN,
+    InvalidTemplateError: HTTPStatus.BAD_REQUEST,
+    TemplateInUseError: HTTPStatus.BAD_REQUEST,
+    TemplateTakenError: HTTPStatus.FORBIDDEN,
+    BuildNotFoundError: HTTPStatus.NOT_FOUND,
+    BuildLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    UploadRefusedError: HTTPStatus.BAD_REQUEST,
+    NotReadyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    VolumeNotFoundError: HTTPStatus.NOT_FOUND,
+    VolumeTokenError: HTTPStatus.UNAUTHORIZED,
+    InvalidVolumeError: HTTPStatus.BAD_REQUEST,
+    VolumeInUseError: HTTPStatus.CONFLICT,
+    VolumeLimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    PathNotFoundError: HTTPStatus.NOT_FOUND,
+    PathTakenError: HTTPStatus.CONFLICT,
+    PathRefusedError: HTTPStatus.FORBIDDEN,
+    DiskFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    CaptureTooSlowError: HTTPStatus.SERVICE_UNAVAILABLE,
     MachineUnfitError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+
+
+def status_of(error: Exception) -> int:
+    """The status that tells a client of an error."""
+    return next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
 
 
 def refusal(status: int, message: str, code: str | None = None) -> Response:
@@ -46,5 +88,4 @@ def refusal(status: int, message: str, code: str | None = None) -> Response:
 
 async def answer_host_error(_: Request, error: Exception) -> Response:
     """Starlette's handler for the host's errors."""
-    status = next((code for kind, code in STATUS_BY_ERROR.items() if isinstance(error, kind)), 500)
-    return refusal(status, str(error), error.code if isinstance(error, HostError) else None)
+    return refusal(status_of(error), str(error), error.code if isinstance(error, HostError) else None)

@@ -17,13 +17,13 @@ def page_of(records: Iterable[SandboxRecord], wanted: Listing) -> tuple[list[San
     """A page, and the token of the next one where there is more."""
     found = sorted(_filtered(records, wanted), key=_place, reverse=wanted.order == "desc")
     if wanted.nextToken is not None:
-        last = _read_token(wanted.nextToken)
+        last = read_token(wanted.nextToken)
         found = [
             each for each in found if (_place(each) < last if wanted.order == "desc" else _place(each) > last)
         ]
     page = found[: wanted.limit]
     more = len(found) > len(page)
-    return page, _token(page[-1]) if more else None
+    return page, token_of(_place(page[-1])) if more else None
 
 
 def _filtered(records: Iterable[SandboxRecord], wanted: Listing) -> list[SandboxRecord]:
@@ -49,16 +49,18 @@ def _place(record: SandboxRecord) -> tuple[str, str]:
     return record.started_at.isoformat(timespec="microseconds"), record.id
 
 
-def _token(record: SandboxRecord) -> str:
-    return base64.urlsafe_b64encode(" ".join(_place(record)).encode()).decode()
+def token_of(place: tuple[str, str]) -> str:
+    """A place in a list, a time and an id, as a client sends it back."""
+    return base64.urlsafe_b64encode(" ".join(place).encode()).decode()
 
 
-def _read_token(token: str) -> tuple[str, str]:
+def read_token(token: str) -> tuple[str, str]:
+    """The place that a token stands for; raises `InvalidSandboxRequestError`."""
     try:
-        started_at, sandbox_id = base64.urlsafe_b64decode(token).decode().split(" ")
+        time, name = base64.urlsafe_b64decode(token).decode().split(" ")
     except (binascii.Error, ValueError) as error:
         raise InvalidSandboxRequestError("nextToken: not a token of this list") from error
-    return started_at, sandbox_id
+    return time, name
 
 
 def _moment(text: str) -> datetime:

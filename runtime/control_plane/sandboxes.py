@@ -27,10 +27,13 @@ from runtime.control_plane.teams import team_of
 from runtime.host.errors import InvalidSandboxRequestError, SandboxConflictError, SandboxNotFoundError
 from runtime.host.limits.asked import HEADER as LIMITS_HEADER
 from runtime.host.limits.asked import read_limits
-from runtime.host.record import SandboxRecord
+from runtime.host.record import SandboxRecord, VolumeMount
 from runtime.host.requests import SandboxRequest
 from runtime.host.sandbox_host import SandboxHost
 from runtime.settings import RuntimeSettings
+from runtime.templates.templates import Templates
+from runtime.volumes.mounts import WantedMount, resolve_mounts
+from runtime.volumes.store import VolumeStore
 
 OLDER_LIFETIME = 15
 """Seconds that a sandbox lives where a client of version 1 doesn't say how long."""
@@ -39,8 +42,17 @@ OLDER_LIFETIME = 15
 class SandboxEndpoints:
     """The endpoints; `routes` says where each is. A path's id may bear a client's id behind a dash."""
 
-    def __init__(self, host: SandboxHost, settings: RuntimeSettings, domain: str) -> None:
+    def __init__(
+        self,
+        host: SandboxHost,
+        templates: Templates,
+        volumes: VolumeStore,
+        settings: RuntimeSettings,
+        domain: str,
+    ) -> None:
         self._host = host
+        self._templates = templates
+        self._volumes = volumes
         self._settings = settings
         self._domain = domain
 
@@ -79,7 +91,7 @@ class SandboxEndpoints:
         key = request.headers.get("idempotency-key")
         if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
             raise InvalidSandboxRequestError("Idempotency-Key: expected 1 to 255 of a-z, 0-9 and '-'")
-        for name in ("mcp", "iam", "volumeMounts"):
+        for name in ("mcp", "iam"):
             if getattr(body, name):
                 raise InvalidSandboxRequestError(f"{name}: this runtime doesn't offer it; leave it out")
         if body.autoResume.enabled and not body.autoPauseMemory:
@@ -87,8 +99,16 @@ class SandboxEndpoints:
                 "autoResume: a sandbox that is paused without its memory can't be resumed by traffic; "
                 "leave autoPauseMemory out, or resume it by connecting"
             )
+        found = self._templates.catalogue.resolve(team_of(request), body.templateID)
         wanted = SandboxRequest(
-            template=body.templateID,
+            template=found.template_id,
+            alias=found.alias,
+            layers=found.layers,
+            volumes=self._mounts(team_of(request), body),
+            user=found.context.user,
+            directory=found.context.directory,
+            start=found.start,
+            standard=self._templates.limits(found),
             team=team_of(request),
             lifetime=lifetime,
             auto_pause=body.autoPause,
@@ -97,10 +117,11 @@ class SandboxEndpoints:
             allow_internet_access=body.allow_internet_access,
             network=body.network,
             metadata=body.metadata,
-            environment=body.envVars,
+            environment=found.context.environment | body.envVars,
             limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
         )
         record = await self._host.create(wanted, key)
+        self._templates.catalogue.count_spawn(record.template)
         return JSONResponse(created(record, self._domain), HTTPStatus.CREATED)
 
     async def list_sandboxes(self, request: Request) -> Response:
@@ -123,8 +144,7 @@ class SandboxEndpoints:
 
     async def get(self, request: Request) -> Response:
         """One sandbox, in full."""
-        record = self._find(request)
-        return JSONResponse(detailed(record, self._domain))
+        return JSONResponse(detailed(self._find(request), self._domain))
 
     async def kill(self, request: Request) -> Response:
         """End a sandbox."""
@@ -190,6 +210,10 @@ class SandboxEndpoints:
         if record.state != "running":
             raise SandboxNotFoundError(f'sandbox "{record.id}" is not running')
         return record
+
+    def _mounts(self, team: str, body: NewSandbox) -> tuple[VolumeMount, ...]:
+        wanted = [WantedMount(mount.name, mount.path) for mount in body.volumeMounts or ()]
+        return resolve_mounts(self._volumes, team, wanted)
 
     def _lifetime(self, asked: int | None) -> int:
         return self._settings.default_timeout if asked is None else asked

@@ -10,6 +10,8 @@ from runtime.control_plane.errors import refusal
 from runtime.keys import Keys
 
 OPEN_PATHS = ("/health",)
+# What is in a volume is opened by the volume's own token.
+OPEN_BELOW = "/volumecontent/"
 TEAM_KEY = "runtime.team"
 
 
@@ -28,7 +30,7 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and not _is_open(scope["path"]):
             given = HTTPConnection(scope).headers.get("x-api-key")
             if given is None:
                 await refusal(401, "API key header is missing: send it as X-API-Key")(scope, receive, send)
@@ -40,3 +42,7 @@ class RequireKey:
                 return
             scope[TEAM_KEY] = team
         await self._app(scope, receive, send)
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_BELOW)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-from runtime.host.bubblewrap import Launch
+from runtime.host.bubblewrap import ExtraMount, Launch
 from runtime.host.disk.disks import Disks
-from runtime.host.errors import HostError
+from runtime.host.errors import HostError, SupervisorError
 from runtime.host.launch import Launched, connect, launch
 from runtime.host.launcher import Launcher, runs_as_root
 from runtime.host.layout import Layout
@@ -47,7 +47,7 @@ class Engine:
         self._settings = settings
         self._layout = layout
         self._programs = programs
-        self._launcher = Launcher(hidden=str(layout.sandboxes))
+        self._launcher = Launcher()
         self._store = store
         self._mechanism = mechanism
         self._disks = disks
@@ -118,7 +118,7 @@ class Engine:
             group = self._mechanism.find(record.id, record.pid1.pid, record.limits)
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
-            await self._open_egress(sandbox)
+            await self._open_egress_again(sandbox)
         except (OSError, HostError, ValueError, LookupError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
@@ -151,6 +151,7 @@ class Engine:
                 first_id=self._settings.user_id_first,
                 staging=str(self._layout.staging),
                 trees=[(folder, "tried")],
+                hidden=str(self._layout.sandboxes),
             )
             return await self._launcher.ended(pid, OUTER_SECONDS) == 0
         finally:
@@ -160,7 +161,10 @@ class Engine:
         limits = self._mechanism.resource_limits(record.limits)
         limits |= self._disks.resource_limits(record.limits)
         places = TreePlaces.of(
-            self._layout, own_ids=record.user_id is not None, own_programs=self.programs_are_writable
+            self._layout,
+            self._store.data(record.id),
+            own_ids=record.user_id is not None,
+            own_programs=self.programs_are_writable,
         )
         request = Launch(
             trees=places.trees(
@@ -176,7 +180,11 @@ class Engine:
             shared_memory_bytes=record.limits.shared_memory,
             lease=self._settings.supervisor_lease,
             limits=",".join(f"{number}={value}" for number, value in limits.items()),
-            redirection=self._redirection(record),
+            extra_mounts=[
+                ExtraMount(str(places.place(self._layout.volume_files(mount.volume_id))), mount.path)
+                for mount in record.volumes
+            ],
+            redirection=self._network.redirection,
         )
         return await launch(
             self._launcher,
@@ -185,21 +193,20 @@ class Engine:
             control_path=self._store.control(record.id),
             first_id=record.user_id,
             staging=self._layout.staging,
-            trees=places.mounted_with(self._store.data(record.id)),
+            trees=places.mounted,
+            hidden=str(self._layout.sandboxes),
         )
 
     def starts_alike(self, one: SandboxRecord, other: SandboxRecord) -> bool:
         """Whether the supervisor that was started for one could as well be the other's."""
-        return (
-            one.layers == other.layers
-            and one.limits == other.limits
-            and self._redirection(one) == self._redirection(other)
-        )
+        return one.layers == other.layers and one.volumes == other.volumes and one.limits == other.limits
 
-    def _redirection(self, record: SandboxRecord) -> str:
-        """The ports that a sandbox's connections are turned to; none for one that has no network."""
-        policy = self._network.policy(record.allow_internet_access, record.network)
-        return "" if policy.allows_nothing else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
+    async def _open_egress_again(self, sandbox: Sandbox) -> None:
+        """The same for one that an earlier runtime started; its supervisor may be too old for it."""
+        try:
+            await self._open_egress(sandbox)
+        except SupervisorError as error:
+            log.warning("sandbox_without_network", sandbox=sandbox.id, error=str(error))
 
     def _connect(self, record: SandboxRecord, group: LimitGroup) -> Sandbox:
         connection = connect(self._store.control(record.id))

@@ -79,12 +79,13 @@ async def launch(
     first_id: int | None,
     staging: Path,
     trees: Sequence[tuple[str, str]],
+    hidden: str,
 ) -> Launched:
     """Start a sandbox's supervisor, listening at `control_path`.
 
     With `first_id` it runs with the host ids from there, and sees each of `trees` (a host path, a name)
-    mounted as `staging/name` in those ids. bubblewrap itself never runs as root: it would then leave
-    /proc/sys writable for the sandbox.
+    mounted as `staging/name` in those ids; it holds no mount at or below `hidden`. bubblewrap itself never
+    runs as root: it would then leave /proc/sys writable for the sandbox.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(control_path))
@@ -101,6 +102,7 @@ async def launch(
                 first_id=first_id,
                 staging=str(staging),
                 trees=list(trees),
+                hidden=hidden,
             )
         finally:
             os.close(information)

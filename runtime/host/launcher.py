@@ -23,9 +23,7 @@ ENDS_KEPT = 4096
 class Launcher:
     """Starts bubblewraps, and knows when they have ended. One for a runtime."""
 
-    def __init__(self, *, hidden: str) -> None:
-        """What is mounted below `hidden` is for other sandboxes, and not held by any that it starts."""
-        self._hidden = hidden
+    def __init__(self) -> None:
         self._numbers = count(1)
         self._started: dict[int, asyncio.Future[int]] = {}
         self._ends: OrderedDict[int, asyncio.Future[int]] = OrderedDict()
@@ -54,10 +52,11 @@ class Launcher:
         first_id: int | None,
         staging: str,
         trees: list[tuple[str, str]],
+        hidden: str,
     ) -> int:
         """The pid of a bubblewrap that was started; `descriptors` as `runtime.launcher` orders them."""
         number = next(self._numbers)
-        request = LaunchRequest(number, arguments, first_id, staging, trees, self._hidden)
+        request = LaunchRequest(number, arguments, first_id, staging, trees, hidden)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._started[number] = answer
         try:

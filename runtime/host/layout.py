@@ -35,8 +35,20 @@ class Layout:
 
     @property
     def layers(self) -> Path:
-        """What sandboxes lie upon: a folder for each layer, never changed once it is there."""
+        """What sandboxes lie upon: a folder for each layer, never changed once it is there.
+
+        Files in it bear the owners and modes that they have inside, so nobody else comes in.
+        """
         return self.shared / "layers"
+
+    @property
+    def volumes(self) -> Path:
+        """A folder for each volume; closed to others, as the layers are."""
+        return self.shared / "volumes"
+
+    def volume_files(self, volume_id: str) -> Path:
+        """What sandboxes see of a volume."""
+        return self.volumes / volume_id / "files"
 
     @property
     def sandboxes(self) -> Path:
@@ -57,6 +69,21 @@ class Layout:
     def secrets_file(self) -> Path:
         """The teams' secrets."""
         return self.state / "secrets.json"
+
+    @property
+    def templates(self) -> Path:
+        """A folder for each template, with its builds' logs."""
+        return self.state / "templates"
+
+    @property
+    def uploads(self) -> Path:
+        """Files that builds copy."""
+        return self.state / "uploads"
+
+    @property
+    def cached_steps(self) -> Path:
+        """What the steps of builds made."""
+        return self.state / "cached-steps"
 
     @property
     def key_file(self) -> Path:
@@ -91,6 +118,7 @@ def prepare_layout(state_directory: Path) -> Layout:
         layout.programs.mkdir(exist_ok=True, mode=0o755)
         layout.staging.mkdir(exist_ok=True, mode=0o755)
         layout.layers.mkdir(exist_ok=True, mode=0o700)
+        layout.volumes.mkdir(exist_ok=True, mode=0o700)
         layout.sandboxes.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise MachineUnfitError(

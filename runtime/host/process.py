@@ -40,6 +40,8 @@ class ProcessRequest:
     """Rows and columns of a terminal, where one is asked for."""
     deadline: float | None = None
     """When it must have ended, in seconds of the wall clock's epoch."""
+    keeps_output: bool = True
+    """Whether it may have to wait until somebody takes its output."""
     user: str = ""
     """Whose process it is; the sandbox's default user where nobody is named."""
 

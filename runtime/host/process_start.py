@@ -7,7 +7,7 @@ with a terminal: the card, the ring, and the terminal.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -103,13 +103,14 @@ def take_up(key: str, kept: Sequence[int], policy: OutputPolicy) -> Process:
         process.input_kept = True
     for name, read_end, memory_file in (("stdout", rest[0], rest[1]), ("stderr", rest[2], rest[3])):
         _add_stream(process, name, read_end, Ring.reopen(memory_file), policy)
+    if not request.keeps_output:
+        process.detach(process.attach())  # only output that somebody once took is dropped
     return process
 
 
 def write_card(process: Process) -> None:
     """Write down what the process is, with its deadline as it stands."""
-    card = asdict(process.request) | {"deadline": process.deadline}
-    encoded = orjson.dumps(card)
+    encoded = orjson.dumps(vars(process.request) | {"deadline": process.deadline})
     os.truncate(process.card, len(encoded))
     os.pwrite(process.card, encoded, 0)
 
@@ -130,6 +131,11 @@ def read_card(descriptor: int) -> ProcessRequest:
 def _add_stream(process: Process, name: str, descriptor: int, ring: Ring, policy: OutputPolicy) -> None:
     changed: Callable[[], None] = process.changed
     stream = OutputStream(
-        name, descriptor, ring, drop_unattended=policy.drop_unattended, rate=policy.rate, changed=changed
+        name,
+        descriptor,
+        ring,
+        drop_unattended=policy.drop_unattended or not process.request.keeps_output,
+        rate=policy.rate,
+        changed=changed,
     )
     process.streams.append(stream)

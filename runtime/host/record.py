@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from runtime.host.launch import Pid1
+from runtime.host.start import Start
 
 DEFAULT_TEAM = "default"
 ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -44,12 +45,22 @@ class Limits:
         return min(self.memory // 8, 1 << 28)
 
 
+@dataclass(frozen=True)
+class VolumeMount:
+    """A volume that a sandbox sees at a path; the name is the one that it was asked for by."""
+
+    volume_id: str
+    name: str
+    path: str
+
+
 @dataclass
 class SandboxRecord:
     """A sandbox as its maker asked for it and as it stands."""
 
     id: str
     template: str
+    """The id of what it was made from."""
     limits: Limits
     started_at: datetime
     end_at: datetime
@@ -61,6 +72,8 @@ class SandboxRecord:
     environment: dict[str, str] = field(default_factory=dict)
     layers: list[str] = field(default_factory=list)
     """What its files lie upon, topmost first, above the skeleton that all have."""
+    volumes: list[VolumeMount] = field(default_factory=list)
+    """Mounted in this order."""
     user: str = "user"
     """Who runs a command that names nobody."""
     directory: str | None = None
@@ -70,6 +83,10 @@ class SandboxRecord:
     auto_resume: bool = False
     allow_internet_access: bool | None = None
     network: dict[str, Any] | None = None
+    alias: str = ""
+    """The name of what it was made from."""
+    start: Start | None = None
+    """What runs in it by itself, whenever it begins anew."""
     team: str = DEFAULT_TEAM
     """Whose it is: no other team's key finds it."""
     idempotency_key: str | None = None
@@ -82,6 +99,8 @@ class SandboxRecord:
     paused_at: datetime | None = None
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
+    frozen: bool = False
+    """Stopped for a moment, to be copied; though its state is running."""
     is_warm: bool = False
     """Started before anybody asked for it: nobody's yet, so a restarted runtime ends it."""
     pid1: Pid1 | None = None
@@ -110,6 +129,8 @@ class SandboxRecord:
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
                 "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
+                "volumes": [VolumeMount(**mount) for mount in stored["volumes"]],
+                "start": Start.from_json(stored["start"]),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }
         )

@@ -1,20 +1,19 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
+import copy
 import hashlib
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from runtime.host.errors import TemplateNotFoundError
 from runtime.host.limits.asked import largest_limits, limited
-from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, new_sandbox_id
+from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, VolumeMount, new_sandbox_id
+from runtime.host.start import Start
 from runtime.settings import RuntimeSettings
-
-TEMPLATES = ("base",)
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,43 @@ class SandboxRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
     user: str = "user"
     directory: str | None = None
+    alias: str = ""
+    start: Start | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     """Limits of its own, as `read_limits` gives them."""
+    standard: Limits | None = None
+    """What holds where it asks for nothing else; None is what the settings say."""
 
     def digest(self) -> str:
-        """A fingerprint: the same for the same wishes."""
-        return hashlib.sha256(orjson.dumps(self, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
+        wishes = replace(self, layers=(), standard=None, start=None)
+        return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
-    def check(self) -> None:
-        """Refuse a template that isn't there."""
-        if self.template not in TEMPLATES:
-            raise TemplateNotFoundError(
-                f"template '{self.template}' not found; there is: {', '.join(TEMPLATES)}"
-            )
+
+def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> SandboxRequest:
+    """What asks for a sandbox like another, on other layers."""
+    return SandboxRequest(
+        template=record.template,
+        alias=record.alias,
+        lifetime=lifetime,
+        team=record.team,
+        auto_pause=record.auto_pause,
+        auto_pause_memory=record.auto_pause_memory,
+        auto_resume=record.auto_resume,
+        allow_internet_access=record.allow_internet_access,
+        network=copy.deepcopy(record.network),
+        metadata=dict(record.metadata),
+        environment=dict(record.environment),
+        layers=tuple(layers),
+        volumes=tuple(record.volumes),
+        user=record.user,
+        directory=record.directory,
+        start=record.start,
+        standard=record.limits,
+    )
 
 
 def limits_of(settings: RuntimeSettings) -> Limits:
@@ -73,7 +94,8 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
     return SandboxRecord(
         id=new_sandbox_id(),
         template=request.template,
-        limits=limited(request.limits, limits_of(settings), largest_of(settings)),
+        alias=request.alias,
+        limits=limited(request.limits, request.standard or limits_of(settings), largest_of(settings)),
         started_at=now,
         end_at=now + timedelta(seconds=request.lifetime),
         lifetime=request.lifetime,
@@ -84,8 +106,10 @@ def new_record(request: SandboxRequest, settings: RuntimeSettings, user_id: int 
         metadata=request.metadata,
         environment=request.environment,
         layers=list(request.layers),
+        volumes=list(request.volumes),
         user=request.user,
         directory=request.directory,
+        start=request.start,
         auto_pause=request.auto_pause,
         auto_pause_memory=request.auto_pause_memory,
         auto_resume=request.auto_resume,

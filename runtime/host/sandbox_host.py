@@ -5,13 +5,15 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from runtime.host import background
+from runtime.host.beginnings import Beginnings
+from runtime.host.captures import Captures
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import (
@@ -24,12 +26,14 @@ from runtime.host.errors import (
     SandboxUnresponsiveError,
 )
 from runtime.host.journal import Journal, tell_of_process
+from runtime.host.process import Process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.host.warm import WarmSandboxes
+from runtime.layers.store import LayerStore
 from runtime.network.fields import with_egress
 from runtime.network.offer import NetworkOffer
 from runtime.settings import RuntimeSettings
@@ -51,6 +55,7 @@ class SandboxHost:
         journal: Journal,
         endings: Endings,
         network: NetworkOffer,
+        layers: LayerStore,
     ) -> None:
         self.records: dict[str, SandboxRecord] = {}
         self.journal = journal
@@ -62,13 +67,16 @@ class SandboxHost:
         self._engine = engine
         self._user_ids = user_ids
         self._network = network
+        self._layers = layers
+        self._captures = Captures(store, layers)
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._making = 0
         self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
+        self._beginnings = Beginnings(settings, store, engine, user_ids, self.warm)
         self._stopping = False
         engine.on_lost = self._supervisor_lost
-        engine.on_process = lambda sandbox, process: tell_of_process(journal, sandbox.id, process)
+        engine.on_process = self._tell_of_process
 
     def find(self, sandbox_id: str, team: str | None = None) -> SandboxRecord:
         """A sandbox's record; for a team, only one of its own."""
@@ -134,7 +142,7 @@ class SandboxHost:
 
         Gives whether it was paused. Without memory its processes are not taken up again.
         """
-        self._check_lifetime(lifetime)
+        self.check_lifetime(lifetime)
         async with self._locked(sandbox_id) as record:
             end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
             if record.state == "running":
@@ -147,7 +155,7 @@ class SandboxHost:
                 await self._engine.stop(record)
                 sandbox = None
             if sandbox is None:
-                await self._engine.start(record)
+                await self._beginnings.begin(record)
             else:
                 paused_at = record.paused_at or datetime.now(UTC)
                 await sandbox.resume((datetime.now(UTC) - paused_at).total_seconds())
@@ -160,9 +168,23 @@ class SandboxHost:
             log.info("sandbox_resumed", sandbox=sandbox_id)
             return True
 
+    @asynccontextmanager
+    async def captured(self, sandbox_id: str) -> AsyncIterator[tuple[SandboxRecord, list[str]]]:
+        """A sandbox's record, and layers that show its files as they are now, held until the block ends.
+
+        One that runs stands still meanwhile; it is not locked any more when the block begins.
+        """
+        async with AsyncExitStack() as stack:
+            async with self._locked(sandbox_id) as record:
+                self._refuse_when_stopping()
+                sandbox = self._engine.find(sandbox_id)
+                layers = await stack.enter_async_context(self._captures.of(record, sandbox))
+                self.journal.write(sandbox_id, "sandbox captured", layers=len(layers))
+            yield record, layers
+
     def set_lifetime(self, sandbox_id: str, lifetime: int) -> None:
         """Let a sandbox end so many seconds from now."""
-        self._check_lifetime(lifetime)
+        self.check_lifetime(lifetime)
         record = self.find(sandbox_id)
         record.end_at = datetime.now(UTC) + timedelta(seconds=lifetime)
         self._store.save(record)
@@ -181,6 +203,12 @@ class SandboxHost:
         if sandbox is not None and sandbox.egress is not None:
             sandbox.egress.policy = policy
         self.journal.write(sandbox_id, "network set")
+
+    def check_lifetime(self, lifetime: int) -> None:
+        """Refuse a life that is longer than may be asked for."""
+        longest = self._settings.longest_timeout
+        if lifetime > longest:
+            raise InvalidSandboxRequestError(f"Timeout cannot be greater than {longest / 3600:g} hours")
 
     async def expire_due(self) -> None:
         """End or pause every sandbox whose time is over."""
@@ -202,7 +230,10 @@ class SandboxHost:
                 continue
             self.records[record.id] = record
             self._user_ids.claim(record.user_id)
-            if await self._engine.take_up(record) is not None:
+            sandbox = await self._engine.take_up(record)
+            await asyncio.to_thread(self._captures.recover, record)
+            if sandbox is not None:
+                await self._captures.thaw(record, sandbox)
                 log.info("sandbox_taken_up", sandbox=record.id, state=record.state)
                 continue
             record.pid1 = None
@@ -223,29 +254,20 @@ class SandboxHost:
 
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
-        request.check()
         self._network.policy(request.allow_internet_access, request.network)
-        self._check_lifetime(request.lifetime)
+        self.check_lifetime(request.lifetime)
         limit = self._settings.sandbox_limit
         if len(self.records) + self._making >= limit:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
+        self._layers.check(request.layers)
         self._making += 1
         try:
-            record = new_record(request, self._settings, None)
-            record.idempotency_key = idempotency_key
-            record.idempotency_digest = request.digest() if idempotency_key else None
-            warm = self.warm.give(record)
-            try:
-                if warm is None:
-                    record.user_id = self._user_ids.take()
-                    await asyncio.to_thread(self._store.make, record)
-                    await self._engine.start(record)
-                else:
-                    await self._engine.put_to_use(warm)
-            except BaseException:
-                await self.warm.remove(record)
-                raise
-            self.records[record.id] = record
+            with self._layers.holding(request.layers):
+                record = new_record(request, self._settings, None)
+                record.idempotency_key = idempotency_key
+                record.idempotency_digest = request.digest() if idempotency_key else None
+                await self._beginnings.make(record)
+                self.records[record.id] = record
         finally:
             self._making -= 1
         self.journal.write(record.id, "sandbox created", template=record.template)
@@ -287,6 +309,7 @@ class SandboxHost:
         self.endings.add(record, reason)
         await self._engine.stop(record)
         await asyncio.to_thread(self._store.remove, record.id)
+        await self._layers.sweep()
         self._user_ids.give_back(record.user_id)
         log.info("sandbox_ended", sandbox=record.id, reason=reason)
 
@@ -304,6 +327,11 @@ class SandboxHost:
         sandbox = self._engine.find(sandbox_id)
         return sandbox is not None and await sandbox.answers()
 
+    def _tell_of_process(self, sandbox: Sandbox, process: Process) -> None:
+        # Others are those that templates are built in, or that are not handed out yet.
+        if sandbox.id in self.records:
+            tell_of_process(self.journal, sandbox.id, process)
+
     def _supervisor_lost(self, sandbox: Sandbox) -> None:
         reason: EndReason = "OUT_OF_MEMORY" if sandbox.ran_out_of_memory() else "CRASHED"
         background.add(self._end_lost(sandbox.id, reason))
@@ -313,11 +341,6 @@ class SandboxHost:
             await self.kill(sandbox_id, reason)
         else:
             await self.warm.lost(sandbox_id)
-
-    def _check_lifetime(self, lifetime: int) -> None:
-        longest = self._settings.longest_timeout
-        if lifetime > longest:
-            raise InvalidSandboxRequestError(f"Timeout cannot be greater than {longest / 3600:g} hours")
 
     def _refuse_when_stopping(self) -> None:
         if self._stopping:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runtime.host.bubblewrap import USER_ID
 from runtime.host.launcher import runs_as_root
+from runtime.host.package_database import stage_package_database
 
 USERS = """\
 root:x:0:0:root:/root:/bin/bash
@@ -28,6 +29,8 @@ GENERATED = {
     "profile": PROFILE,
     "bash.bashrc": BASHRC,
     "shells": "/bin/sh\n/bin/bash\n",
+    # A sandbox is nobody's system: what pip may break in it is its own.
+    "pip.conf": "[global]\nbreak-system-packages = true\nroot-user-action = ignore\n",
 }
 FOLDERS = {
     "home": 0o755, "home/user": 0o755, "root": 0o700, "usr": 0o755, "opt": 0o755, "srv": 0o755, "mnt": 0o755,
@@ -59,6 +62,7 @@ def stage_skeleton(programs: Path) -> Path:
     (skeleton / "var/lock").symlink_to("/run")
     _stage_etc(skeleton / "etc")
     if runs_as_root():
+        stage_package_database(skeleton)
         os.chown(skeleton / "home/user", USER_ID, USER_ID)
     return skeleton
 

@@ -12,37 +12,35 @@ SHARED, PROGRAMS, DATA = "shared", "usr", "data"
 
 @dataclass(frozen=True)
 class TreePlaces:
-    """The trees of sandboxes; `mounted` are those that the launcher mounts with their own ids for all."""
+    """The trees of one sandbox; `mounted` are those that the launcher mounts with the sandbox's own ids."""
 
     layout: Layout
     own_programs: bool
     mounted: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, layout: Layout, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
+    def of(cls, layout: Layout, data: Path, *, own_ids: bool, own_programs: bool) -> "TreePlaces":
         """With ids of its own, a sandbox sees everything through mounts that have them.
 
+        What it wrote itself, in `data`, may be a mount already, and so not be seen through that of the rest.
         With `own_programs` it writes upon the host's /usr as well.
         """
-        mounted = [(str(layout.shared), SHARED)] if own_ids else []
+        mounted = [(str(layout.shared), SHARED), (str(data), DATA)] if own_ids else []
         if own_programs:
             mounted.append(("/usr", PROGRAMS))
         return cls(layout, own_programs, mounted)
 
     def trees(self, *, skeleton: Path, layers: Sequence[Path], data: Path) -> Trees:
         """For bubblewrap's command line; `layers` are folders with `root` and `usr`, topmost first."""
-        programs = [str(self._place(layer / "usr")) for layer in layers]
+        programs = [str(self.place(layer / "usr")) for layer in layers]
         return Trees(
-            root_layers=[*(str(self._place(layer / "root")) for layer in layers), str(self._place(skeleton))],
+            root_layers=[*(str(self.place(layer / "root")) for layer in layers), str(self.place(skeleton))],
             program_layers=[*programs, str(self.layout.staging / PROGRAMS)] if self.own_programs else [],
             upper=str(self.layout.staging / DATA if self.mounted else data),
         )
 
-    def mounted_with(self, data: Path) -> list[tuple[str, str]]:
-        """What the launcher mounts: `data` may be a mount of its own, which that of the rest doesn't show."""
-        return [*self.mounted, (str(data), DATA)] if self.mounted else []
-
-    def _place(self, path: Path) -> Path:
+    def place(self, path: Path) -> Path:
+        """Where bubblewrap finds a folder of ours."""
         if not self.mounted:
             return path
         return self.layout.staging / SHARED / path.relative_to(self.layout.shared)

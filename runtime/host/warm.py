@@ -29,8 +29,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 class WarmSandboxes:
     """Sandboxes of nobody: in no list, under no limit, and ended by the next runtime that finds them.
 
-    One can be given where its supervisor runs as the one asked for would: with the same layers and limits.
-    All else of a sandbox is known to the host alone, and is set when it is given.
+    One can be given where its supervisor runs as the one asked for would: with the same layers,
+    limits and volumes. All else of a sandbox is known to the host alone, and is set when it is given.
     """
 
     def __init__(

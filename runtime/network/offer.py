@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from runtime.host.errors import InvalidSandboxRequestError
 from runtime.network.addresses import Wall, parse_allowances
-from runtime.network.egress import Ways
+from runtime.network.egress import QUESTIONS_PORT, REDIRECTED_PORT, Ways
 from runtime.network.fields import read_policy
 from runtime.network.policy import Policy
 from runtime.network.proxy import serve
@@ -26,6 +26,14 @@ class NetworkOffer:
         self._default = default
         self.redirects = False
         """Whether this machine's sandboxes can turn connections to us; known once one has started."""
+
+    @property
+    def redirection(self) -> str:
+        """The ports that a sandbox's connections and questions are turned to, as its supervisor reads them.
+
+        The same for all, also for those that have no network now: one may be given to them at any time.
+        """
+        return "" if self._default == "off" else f"{REDIRECTED_PORT},{QUESTIONS_PORT}"
 
     def policy(self, allow_internet_access: bool | None, network: Mapping[str, Any] | None) -> Policy:
         """What a sandbox with these fields may reach; `InvalidSandboxRequestError` where they are wrong."""

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 from e2b import E2B, AsyncSandbox, SandboxException, SandboxQuery, SandboxState
 from e2b.exceptions import InvalidArgumentException, ServiceBusyException
@@ -158,8 +157,7 @@ async def test_a_strict_pause_is_had_of_a_sandbox_that_answers(sandbox: AsyncSan
 async def test_a_strict_pause_leaves_alone_what_does_not_answer(
     sandbox: AsyncSandbox, runtime: RuntimeProcess
 ) -> None:
-    record = runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json"
-    supervisor: int = orjson.loads(record.read_bytes())["pid1"]["pid"]
+    supervisor = runtime.supervisor_of(sandbox.sandbox_id)
     os.kill(supervisor, signal.SIGSTOP)
     try:
         with pytest.raises(ServiceBusyException, match="was not paused and keeps running"):

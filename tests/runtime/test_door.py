@@ -275,6 +275,7 @@ async def test_programs_ask_how_to_reach_the_runtime(runtime: RuntimeProcess) ->
     assert printed == (
         f"export E2B_API_KEY={runtime.api_key}\n"
         f"export E2B_API_URL={runtime.url}\nexport E2B_SANDBOX_URL={runtime.url}\n"
+        f"export E2B_VOLUME_API_URL={runtime.url}\n"
     )
     named = await asyncio.to_thread(
         runtime_command, "env", RUNTIME_DOMAIN=DOMAIN, RUNTIME_TLS_CERTIFICATE="/c", **environment

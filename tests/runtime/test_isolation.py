@@ -89,7 +89,16 @@ async def test_what_is_the_hosts_cannot_be_written(walled: AsyncSandbox, path: s
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/shadow", "/var/lib/dpkg", "/sys", "/home/user/../../boot", "/boot", "/tree", "/runtime"]
+    "path",
+    [
+        "/etc/shadow",
+        "/var/lib/commandcenter-runtime",
+        "/sys",
+        "/home/user/../../boot",
+        "/boot",
+        "/tree",
+        "/runtime",
+    ],
 )
 async def test_what_is_the_hosts_is_not_there(walled: AsyncSandbox, path: str) -> None:
     assert await python(walled, f"import os; print(os.path.exists({path!r}))") == "False"

@@ -47,5 +47,11 @@ async def run(program: str, *arguments: str, seconds: int = SCRIPT_SECONDS, **va
 async def test_what_the_javascript_sdk_does_works(
     packages: Path, runtime: RuntimeProcess, script: str
 ) -> None:
-    printed = await run("node", script, RUNTIME_URL=runtime.url, RUNTIME_API_KEY=runtime.api_key)
+    printed = await run(
+        "node",
+        script,
+        RUNTIME_URL=runtime.url,
+        RUNTIME_API_KEY=runtime.api_key,
+        E2B_VOLUME_API_URL=runtime.url,
+    )
     assert "FAIL" not in printed

@@ -58,7 +58,7 @@ async def test_a_command_in_a_sandbox_that_is_killed_ends_as_not_running(e2b: E2
 
 
 async def test_an_unknown_template_names_those_that_are(e2b: E2B) -> None:
-    with pytest.raises(Exception, match="template 'nope' not found; there is: base"):
+    with pytest.raises(Exception, match="template 'nope' not found; there are: base"):
         await e2b.AsyncSandbox.create("nope")
 
 
