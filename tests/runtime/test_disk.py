@@ -115,6 +115,9 @@ async def test_files_are_there_again_after_a_stop_and_after_a_kill() -> None:
         await runtime.start()
         sandbox = await runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=120)
         assert await sandbox.files.read("kept") == "2"
+        # The sandbox lived on with its file system, which must not be opened a second time.
+        images = [each for each in _attached_images() if each.endswith(f"/{sandbox.sandbox_id}/disk.ext4")]
+        assert len(images) == 1
         await sandbox.pause(mode="filesystem")
         await runtime.kill()
         await runtime.start()

@@ -8,7 +8,8 @@ import struct
 from pathlib import Path
 
 CONTROL = Path("/dev/loop-control")
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_GET_STATUS = 0x4C82, 0x4C0A, 0x4C05
+INFORMATION_BYTES = 232
 AUTOMATICALLY_CLEARED, DIRECT = 4, 16
 BLOCK = 4096
 ATTEMPTS = 64
@@ -83,21 +84,39 @@ def _attach(image: Path) -> int:
 
 def _configuration(file: int) -> bytes:
     """`struct loop_config`: descriptor, block size, `loop_info64` with nothing but flags, reserved words."""
-    information = bytearray(232)
+    information = bytearray(INFORMATION_BYTES)
     # Past the page cache of the file: each page would be held twice.
     struct.pack_into("<I", information, 52, AUTOMATICALLY_CLEARED | DIRECT)
     return struct.pack("<II", file, BLOCK) + bytes(information) + bytes(64)
 
 
 def _device_of(image: Path) -> str | None:
-    """The device that a file is already attached to: two for one file system would destroy it."""
-    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        try:
-            if backing.read_text().strip() == str(image):
-                return f"/dev/{backing.parent.parent.name}"
-        except OSError:  # it went away meanwhile
-            continue
+    """The device that a file is already attached to: two for one file system would destroy it.
+
+    By the file itself: the name that the kernel keeps loses its beginning with the mount it was opened by.
+    """
+    wanted = image.stat()
+    for name in Path("/sys/block").glob("loop*/loop"):
+        device = f"/dev/{name.parent.name}"
+        if _backing_file(device) == (wanted.st_dev, wanted.st_ino):
+            return device
     return None
+
+
+def _backing_file(device: str) -> tuple[int, int] | None:
+    """Device and inode of the file behind a loop device; None where it was let go of meanwhile."""
+    information = bytearray(INFORMATION_BYTES)
+    try:
+        descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.ioctl(descriptor, LOOP_GET_STATUS, information)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return struct.unpack_from("QQ", information)
 
 
 def _mount(source: str, target: Path, kind: str | None, flags: int, options: str = "") -> None:
