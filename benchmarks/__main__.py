@@ -34,8 +34,8 @@ _OF_THE_RUNTIME: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "runtime-commands": commands.measure_commands,
     "runtime-streams": streams.measure_streams,
     "runtime-files": files.measure_files,
-    "runtime-forks": forks.measure_forks,
     "runtime-memory": memory.measure_memory,
+    "runtime-forks": forks.measure_forks,
 }
 _SETS = {"product": [*_OF_THE_PRODUCT], "runtime": [*_OF_THE_RUNTIME]}
 

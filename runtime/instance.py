@@ -98,7 +98,7 @@ class Runtime:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         await self._engine.open()
         await self.host.take_up_all()
-        await self.layers.open()
+        self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self.layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()

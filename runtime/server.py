@@ -82,6 +82,7 @@ async def _serve(settings: RuntimeSettings) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=IDLE_CONNECTION_SECONDS,
         timeout_graceful_shutdown=LEAVE_SECONDS,
         ssl_context_factory=None if certificate is None else lambda *_: certificate.context,

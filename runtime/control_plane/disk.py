@@ -46,4 +46,5 @@ class DiskEndpoint:
 
 
 def _count(place: Path) -> int:
-    return sum(1 for _ in place.iterdir())
+    # What is about to be removed still takes room, but is nothing any more.
+    return sum(1 for each in place.iterdir() if not each.name.startswith(("new-", "old-")))

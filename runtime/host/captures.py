@@ -42,7 +42,7 @@ class Captures:
                 await self._copy(record, sandbox, layers[0])
             async with self._layers.flattened(layers) as flattened:
                 yield flattened
-        await self._layers.sweep()
+        self._layers.sweep()
 
     def recover(self, record: SandboxRecord) -> None:
         """Bring to its end what a killed runtime had begun."""

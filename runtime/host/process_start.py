@@ -7,7 +7,7 @@ with a terminal: the card, the ring, and the terminal.
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -110,8 +110,7 @@ def take_up(key: str, kept: Sequence[int], policy: OutputPolicy) -> Process:
 
 def write_card(process: Process) -> None:
     """Write down what the process is, with its deadline as it stands."""
-    card = asdict(process.request) | {"deadline": process.deadline}
-    encoded = orjson.dumps(card)
+    encoded = orjson.dumps(vars(process.request) | {"deadline": process.deadline})
     os.truncate(process.card, len(encoded))
     os.pwrite(process.card, encoded, 0)
 

@@ -309,7 +309,7 @@ class SandboxHost:
         self.endings.add(record, reason)
         await self._engine.stop(record)
         await asyncio.to_thread(self._store.remove, record.id)
-        await self._layers.sweep()
+        self._layers.sweep()
         self._user_ids.give_back(record.user_id)
         log.info("sandbox_ended", sandbox=record.id, reason=reason)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from runtime.host.layout import Layout
+from runtime.layers.discarding import Discarded
 from runtime.layers.errors import LayerNotFoundError
 from runtime.layers.merging import make_alike, merge
 from runtime.layers.removing import remove_tree
@@ -38,7 +39,7 @@ class LayerStore:
         self._held: Counter[str] = Counter()
         self._flattened: dict[tuple[str, ...], str] = {}
         self._flattening = asyncio.Lock()
-        self._sweeping = asyncio.Lock()
+        self._discarded = Discarded()
         self._open = False
 
     def add_user(self, used: Callable[[], Iterable[str]]) -> None:
@@ -123,29 +124,24 @@ class LayerStore:
             with self.holding([flat]):
                 yield [layers[0], flat]
 
-    async def sweep(self) -> None:
-        """Remove what nobody uses."""
-        if self._open:
-            async with self._sweeping:
-                await asyncio.to_thread(_remove_all, self._discard())
-
-    async def open(self) -> None:
-        """Remove what an earlier runtime began or left; every user of layers has to be known by now."""
-        self._open = True
-        await asyncio.to_thread(_remove_all, self._layers.glob(f"{UNFINISHED}*"))
-        await self.sweep()
-
-    def _discard(self) -> list[Path]:
-        """Put what nobody uses where nobody finds it, though its removal takes a while."""
+    def sweep(self) -> None:
+        """Let go of what nobody uses: nobody finds it from here on, though its removal takes a while."""
+        if not self._open:
+            return
         used = self.used()
         self._flattened = {below: flat for below, flat in self._flattened.items() if flat in used}
-        discarded = []
-        for folder in self._layers.iterdir():
-            if folder.name.startswith(DISCARDED):
-                discarded.append(folder)
-            elif folder.name not in used and not folder.name.startswith(UNFINISHED):
-                discarded.append(folder.rename(self._layers / f"{DISCARDED}{folder.name}"))
-        return discarded
+        for folder in list(self._layers.iterdir()):
+            if folder.name not in used and not folder.name.startswith((UNFINISHED, DISCARDED)):
+                self._discarded.add(folder.rename(self._layers / f"{DISCARDED}{folder.name}"))
+
+    def open(self) -> None:
+        """Let go of what an earlier runtime began or left; every user of layers has to be known by now."""
+        self._open = True
+        self._discarded.open()
+        for pattern in (UNFINISHED, DISCARDED):
+            for folder in self._layers.glob(f"{pattern}*"):
+                self._discarded.add(folder)
+        self.sweep()
 
     def _merge(self, layer: str, layers: Sequence[str]) -> None:
         with self._making(layer) as folder:
@@ -163,7 +159,7 @@ class LayerStore:
             yield folder
             folder.rename(self.folder(layer))
         except BaseException:
-            _remove_all([folder])
+            self._discarded.add(folder)
             raise
 
     def _leave_empty(self, layer: str, changes: Path) -> None:
@@ -185,12 +181,3 @@ def new_layer_id() -> str:
 
 def _old(changes: Path) -> Path:
     return changes.with_name(f"{changes.name}.old")
-
-
-def _remove_all(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        try:
-            remove_tree(folder)
-        except OSError as error:
-            # It is tried again at the next sweep.
-            log.warning("layer_not_removed", folder=str(folder), error=str(error))

@@ -86,7 +86,7 @@ class Templates:
             )
         await self.builds.cancel(template)
         await asyncio.to_thread(self.catalogue.remove, template)
-        await self._workshop.sweep()
+        self._workshop.sweep()
 
     def free_bytes(self) -> int:
         """Room for what sandboxes write, all together."""

@@ -71,9 +71,9 @@ class Workshop:
         await self._engine.stop(sandbox.record)
         await self._remove(sandbox.id, sandbox.record.user_id)
 
-    async def sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove the layers that nobody needs any more."""
-        await self._layers.sweep()
+        self._layers.sweep()
 
     async def _remove(self, sandbox_id: str, user_id: int | None) -> None:
         await asyncio.to_thread(self._store.remove, sandbox_id)

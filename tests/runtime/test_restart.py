@@ -160,7 +160,9 @@ def _processes_with(words: str) -> list[int]:
 
 
 def _cgroups(sandbox_id: str) -> list[Path]:
-    return list(Path("/sys/fs/cgroup").rglob(f"commandcenter-{sandbox_id}"))
+    # Unlike `rglob`, this passes over groups of other runtimes that vanish meanwhile.
+    folders = (folder for folder, _, _ in os.walk("/sys/fs/cgroup"))
+    return [Path(folder) for folder in folders if folder.endswith(f"/commandcenter-{sandbox_id}")]
 
 
 async def test_a_killed_launcher_ends_no_sandbox_and_is_replaced(runtime: RuntimeProcess) -> None:
