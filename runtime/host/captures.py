@@ -46,7 +46,9 @@ class Captures:
 
     def recover(self, record: SandboxRecord) -> None:
         """Bring to its end what a killed runtime had begun."""
-        record.layers = self._layers.retake(record.layers, self._changes(record))
+        changes = self._changes(record)
+        if changes.with_name("work").is_dir():  # else its files are out of reach for now
+            record.layers = self._layers.retake(record.layers, changes)
 
     async def thaw(self, record: SandboxRecord, sandbox: Sandbox, frozen_seconds: float = 0) -> None:
         """Let a sandbox go on that was frozen to be copied."""

@@ -30,7 +30,7 @@ def disk_use(places: Mapping[str, Iterable[Path]]) -> dict[str, int]:
 
 
 def walk(folder: Path) -> Iterator[os.stat_result]:
-    """What each entry below a folder is, at any depth; no link is followed.
+    """What each entry below a folder is, at any depth; no link is followed, and no mount.
 
     Ends early where the tree is moved about meanwhile.
     """
@@ -43,14 +43,15 @@ def walk(folder: Path) -> Iterator[os.stat_result]:
     path: list[tuple[tuple[int, int], list[str]]] = []
     try:
         path.append((_identity(here), []))
-        path[-1][1].extend((yield from _look(here)))
+        device = path[0][0][0]
+        path[-1][1].extend((yield from _look(here, device)))
         while path:
             _, unseen = path[-1]
             if unseen:
                 with suppress(OSError):
                     here = _go(here, unseen.pop())
                     path.append((_identity(here), []))
-                    path[-1][1].extend((yield from _look(here)))
+                    path[-1][1].extend((yield from _look(here, device)))
                 continue
             path.pop()
             if path:
@@ -63,13 +64,15 @@ def walk(folder: Path) -> Iterator[os.stat_result]:
         os.close(here)
 
 
-def _look(folder: int) -> Generator[os.stat_result, None, list[str]]:
+def _look(folder: int, device: int) -> Generator[os.stat_result, None, list[str]]:
     """Tell what is in a folder; gives the names of the folders in it."""
     below = []
     with os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 found = entry.stat(follow_symlinks=False)
+                if found.st_dev != device:
+                    continue
                 yield found
                 if stat.S_ISDIR(found.st_mode):
                     below.append(entry.name)

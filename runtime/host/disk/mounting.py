@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 CONTROL = Path("/dev/loop-control")
-LOOP_CTL_GET_FREE, LOOP_CONFIGURE = 0x4C82, 0x4C0A
+LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_GET_STATUS = 0x4C82, 0x4C0A, 0x4C05
 AUTOMATICALLY_CLEARED, DIRECT = 4, 16
 BLOCK = 4096
 ATTEMPTS = 64
@@ -90,14 +90,35 @@ def _configuration(file: int) -> bytes:
 
 
 def _device_of(image: Path) -> str | None:
-    """The device that a file is already attached to: two for one file system would destroy it."""
-    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
-        try:
-            if backing.read_text().strip() == str(image):
-                return f"/dev/{backing.parent.parent.name}"
-        except OSError:  # it went away meanwhile
-            continue
+    """The device that a file is already attached to: two for one file system would destroy it.
+
+    Told by the file itself: its path is another one in the mounts of the process that attached it.
+    """
+    found = image.stat()
+    wanted = (found.st_dev, found.st_ino)
+    for attached in Path("/sys/block").glob("loop*/loop"):
+        device = Path("/dev", attached.parent.name)
+        if _file_of(device) == wanted:
+            return str(device)
     return None
+
+
+def _file_of(device: Path) -> tuple[int, int] | None:
+    """Device and inode of what a loop device is attached to; None where it went away meanwhile."""
+    try:
+        handle = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # `struct loop_info64` begins with both, the device in the kernel's own form.
+        information = fcntl.ioctl(handle, LOOP_GET_STATUS, bytes(232))
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    number, inode = struct.unpack_from("<QQ", information)
+    minor = (number & 0xFF) | ((number >> 12) & ~0xFF)
+    return os.makedev((number >> 8) & 0xFFF, minor), inode
 
 
 def _mount(source: str, target: Path, kind: str | None, flags: int, options: str = "") -> None:
