@@ -14,11 +14,11 @@ from benchmarks.figures import Figure, table
 from benchmarks.idle import measure_idle
 from benchmarks.listing import measure_listing
 from benchmarks.machine import describe_machine
-from benchmarks.runtime import commands, creation, files, forks, memory, streams
+from benchmarks.runtime import commands, creation, endurance, files, forks, memory, streams
 from benchmarks.stack import Stack, running_stack
 from benchmarks.throughput import measure_throughput
 
-_MOST_SECONDS = 240
+_MOST_SECONDS, _ENDURANCE_SECONDS = 240, 1_200
 
 # In this order: a list needs the rows that creation left.
 _OF_THE_PRODUCT: dict[str, Callable[[Stack], Awaitable[list[Figure]]]] = {
@@ -37,6 +37,11 @@ _OF_THE_RUNTIME: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
     "runtime-memory": memory.measure_memory,
     "runtime-forks": forks.measure_forks,
 }
+# Minutes each: not among those that are measured unless somebody asks.
+_OF_ENDURANCE: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+    "many-alive": endurance.measure_many_alive,
+    "many-ended": endurance.measure_many_ended,
+}
 _SETS = {"product": [*_OF_THE_PRODUCT], "runtime": [*_OF_THE_RUNTIME]}
 
 
@@ -48,7 +53,7 @@ async def _measure_product(names: list[str], figures: list[Figure]) -> None:
 
 async def _measure_runtime(names: list[str], figures: list[Figure]) -> None:
     for name in names:
-        await _add(figures, name, _OF_THE_RUNTIME[name]())
+        await _add(figures, name, (_OF_THE_RUNTIME | _OF_ENDURANCE)[name]())
 
 
 async def _add(figures: list[Figure], name: str, measuring: Awaitable[list[Figure]]) -> None:
@@ -61,16 +66,17 @@ async def _run(wanted: set[str]) -> int:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n{await describe_machine()}\n", flush=True)
     for of_what, measure, offered in (
         ("CommandCenter", _measure_product, _OF_THE_PRODUCT),
-        ("the runtime", _measure_runtime, _OF_THE_RUNTIME),
+        ("the runtime", _measure_runtime, _OF_THE_RUNTIME | _OF_ENDURANCE),
     ):
+        most_seconds = _MOST_SECONDS if wanted.isdisjoint(_OF_ENDURANCE) else _ENDURANCE_SECONDS
         names = [name for name in offered if name in wanted]
         figures: list[Figure] = []
         try:
             if names:
-                async with asyncio.timeout(_MOST_SECONDS):
+                async with asyncio.timeout(most_seconds):
                     await measure(names, figures)
         except TimeoutError:
-            print(f"Stopped after {_MOST_SECONDS} s; what follows is not all.", file=sys.stderr)
+            print(f"Stopped after {most_seconds} s; what follows is not all.", file=sys.stderr)
             return 1
         finally:
             if figures:
@@ -80,9 +86,10 @@ async def _run(wanted: set[str]) -> int:
 
 def main() -> int:
     """Measure what is named, or everything."""
-    choices = [*_SETS, *_OF_THE_PRODUCT, *_OF_THE_RUNTIME]
+    choices = [*_SETS, *_OF_THE_PRODUCT, *_OF_THE_RUNTIME, *_OF_ENDURANCE]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("measurement", nargs="*", choices=[*choices, []], help="default: all of them")
+    offered = "default: all but those of endurance"
+    parser.add_argument("measurement", nargs="*", choices=[*choices, []], help=offered)
     named = parser.parse_args().measurement or [*_SETS]
     return asyncio.run(_run({each for name in named for each in _SETS.get(name, [name])}))
 

@@ -19,12 +19,12 @@ async def measure_memory() -> list[Figure]:
         first = await runtime.client.AsyncSandbox.create()
         await first.commands.run("true")
         await asyncio.sleep(_SETTLE_SECONDS)
-        available, share = _available(), _share(runtime.process_id)
+        free_before, share = available(), _share(runtime.process_id)
         for _ in range(_SANDBOXES):
             sandbox = await runtime.client.AsyncSandbox.create()
             await sandbox.commands.run("true")
         await asyncio.sleep(_SETTLE_SECONDS)
-        taken = (available - _available()) / _KIB_PER_MEGABYTE / _SANDBOXES
+        taken = (free_before - available()) / _KIB_PER_MEGABYTE / _SANDBOXES
         own = (_share(runtime.process_id) - share) / _KIB_PER_MEGABYTE / _SANDBOXES
     return [
         Figure(
@@ -36,7 +36,7 @@ async def measure_memory() -> list[Figure]:
     ]
 
 
-def _available() -> int:
+def available() -> int:
     """What the machine has free or could free, in KiB."""
     return _kibibytes(Path("/proc/meminfo"), "MemAvailable:")
 

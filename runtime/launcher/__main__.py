@@ -141,12 +141,12 @@ def _become_bubblewrap(request: LaunchRequest, descriptors: list[int]) -> None:
             signal.signal(ignored, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.dup2(nothing, 1)
         # Above the numbers that they are to have, so that none is overwritten before it is moved.
         moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, INFORMATION + 1) for each in descriptors]
         for number, descriptor in zip((LISTENER, FILTER, 2, INFORMATION), moved, strict=True):
             os.dup2(descriptor, number)
-        os.dup2(nothing, 0)
-        os.dup2(nothing, 1)
         if request.first_id is not None:
             enter(request.first_id, request.staging, request.trees, request.hidden)
         os.chdir("/")

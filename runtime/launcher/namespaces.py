@@ -42,6 +42,9 @@ def make_user_namespace(first_id: int) -> int:
     mapped, say_mapped = os.pipe()
     pid = os.fork()
     if not pid:
+        # While it held our own ends, it would wait for itself.
+        os.close(ready)
+        os.close(say_mapped)
         _hold_namespace(first_id, say_ready, mapped)
     # Only the child holds its ends, so that we read the end of the pipe if it dies.
     os.close(say_ready)
@@ -64,8 +67,6 @@ def make_user_namespace(first_id: int) -> int:
 def _hold_namespace(first_id: int, say_ready: int, mapped: int) -> None:
     """In a child: make the namespace, and hold it until our parent has opened it. Never returns."""
     try:
-        # Our own copies of the parent's ends: while we held them, its death would go unnoticed.
-        os.closerange(mapped + 1, mapped + 3)
         os.setgroups([])
         os.setresgid(first_id, first_id, first_id)
         os.setresuid(first_id, first_id, first_id)
