@@ -16,11 +16,19 @@ from runtime.data_plane.entries import text_of
 from runtime.data_plane.file_agent_connection import LONG_SECONDS, FileAgentConnection, path_bytes
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.file_errors import FileOperationError
-from runtime.data_plane.routing import SCOPE_KEY, sandbox_of, token_matches
+from runtime.data_plane.routing import (
+    RECORD_KEY,
+    answer_json,
+    not_found,
+    reached,
+    sandbox_of,
+    token_matches,
+)
 from runtime.data_plane.signatures import Operation, SignedRequest
 from runtime.data_plane.uploads import upload
 from runtime.host.accounts import Account, UnknownUserError
 from runtime.host.errors import SandboxGoneError
+from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
 from runtime.host.sandbox_host import SandboxHost
 
@@ -59,7 +67,11 @@ class FilesService:
         respond = RESPONSES.get((method, path))
         if respond is None:
             raise FileOperationError("not_allowed", f"{method} is not allowed at {path}")
-        sandbox = await self._authorized(request, "write" if method == "POST" else "read")
+        record = self._authorized(request, "write" if method == "POST" else "read")
+        sandbox = await reached(self._host, record.id)
+        if sandbox is None:
+            await answer_json(send, 502, not_found(record.id))
+            return
         account = await _account(sandbox, request.query_params.get("username", ""))
         if method == "POST" and sandbox.disk_full:
             raise FileOperationError("no_space", OUT_OF_DISK)
@@ -86,26 +98,24 @@ class FilesService:
         name = text_of(written.rpartition(b"/")[2])
         return JSONResponse({"path": text_of(written), "name": name, "type": "file"})
 
-    async def _authorized(self, request: Request, operation: Operation) -> Sandbox:
-        """The sandbox that this request may read or write."""
-        sandbox: Sandbox | None = request.scope.get(SCOPE_KEY)
-        if sandbox is None:
-            sandbox = await self._signer(SignedRequest.of(request.query_params, operation))
-        record = sandbox.record
+    def _authorized(self, request: Request, operation: Operation) -> SandboxRecord:
+        """The record of the sandbox that this request may read or write; it may be paused."""
+        record: SandboxRecord | None = request.scope.get(RECORD_KEY)
+        if record is None:
+            record = self._signer(SignedRequest.of(request.query_params, operation))
         if not token_matches(request.scope, record):
             if "x-access-token" in request.headers:
                 message = "access token present in header but does not match"
                 raise FileOperationError("unauthenticated", message)
             SignedRequest.of(request.query_params, operation).check(record.access_token)
-        return sandbox
+        return record
 
-    async def _signer(self, signed: SignedRequest) -> Sandbox:
+    def _signer(self, signed: SignedRequest) -> SandboxRecord:
         """The sandbox that signed a request which names none."""
-        candidates = ((record.id, record.access_token) for record in self._host.records.values())
-        sandbox = await self._host.reach(signed.find_signer(candidates) or "")
-        if sandbox is None:
+        record = signed.find_signer((record, record.access_token) for record in self._host.records.values())
+        if record is None:
             raise FileOperationError("unauthenticated", "invalid signature")
-        return sandbox
+        return record
 
 
 @dataclass(frozen=True)

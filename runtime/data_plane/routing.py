@@ -25,8 +25,13 @@ log = structlog.get_logger("runtime.routing")
 ENVD_PORT = 49983
 HOST_PATTERN = re.compile(rb"(\d{1,5})-([a-z0-9]+)\.")
 SCOPE_KEY = "runtime.sandbox"
-# A health check asks for no token; /files checks signatures by itself.
-OPEN_PATHS = ("/health", "/files")
+RECORD_KEY = "runtime.record"
+# It asks for no token, and so wakes nobody without one.
+HEALTH = "/health"
+# Its service checks tokens and signatures, and only then reaches for the sandbox whose record it gets.
+SELF_CHECKING = "/files"
+
+UNAUTHORIZED = "unauthorized access, please provide a valid access token or method signing if supported"
 
 
 def sandbox_of(scope: Scope) -> Sandbox:
@@ -44,6 +49,15 @@ def target_of(scope: Scope) -> tuple[int, str] | None:
         return (int(port) if port.isdigit() and len(port) < 6 else 0), sandbox_id.decode("latin-1")
     match = HOST_PATTERN.match(headers.get(b"host", b""))
     return (int(match[1]), match[2].decode()) if match else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Where a request wants to, and may as far as its tokens go; the sandbox may be paused."""
+
+    record: SandboxRecord
+    port: int
+    may_wake: bool
 
 
 @dataclass(frozen=True)
@@ -71,48 +85,59 @@ class DataPlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        admitted = await self.admit(scope)
+        wanted = self._judge(scope)
+        if isinstance(wanted, Wanted) and wanted.port == ENVD_PORT and scope["path"] == SELF_CHECKING:
+            scope[RECORD_KEY] = wanted.record
+            await self._serve(scope, receive, send)
+            return
+        admitted = wanted if isinstance(wanted, Refusal) else await self._admit(wanted)
         if isinstance(admitted, Refusal):
             await answer_json(send, admitted.status, admitted.body)
         elif admitted.port == ENVD_PORT:
-            await self._serve(admitted.sandbox, scope, receive, send)
+            scope[SCOPE_KEY] = admitted.sandbox
+            await self._serve(scope, receive, send)
         else:
             await self._pass_on(admitted, scope, receive, send)
 
     async def admit(self, scope: Scope) -> Admitted | Refusal:
-        """Whether a request may pass to where it wants; a paused sandbox that is to wake by itself wakes."""
+        """Whether a request may pass to where it wants; if so, a paused sandbox that is to wake wakes."""
+        wanted = self._judge(scope)
+        return wanted if isinstance(wanted, Refusal) else await self._admit(wanted)
+
+    def _judge(self, scope: Scope) -> Wanted | Refusal:
+        """What the request's tokens open; nothing is woken for one that is refused."""
         target = target_of(scope)
         if target is None:
             return Refusal(400, {"code": 400, "message": "only sandboxes' ports serve WebSockets"})
         port, sandbox_id = target
-        sandbox = await self._reach(sandbox_id)
-        if sandbox is None:
+        record = self._host.records.get(sandbox_id)
+        if record is None or (record.state == "paused" and not record.wakes_by_itself):
             return Refusal(502, not_found(sandbox_id))
-        if port == ENVD_PORT:
-            if scope["type"] == "websocket":
-                return Refusal(400, {"code": 400, "message": "envd speaks no WebSocket"})
-        elif (complaint := _token_complaint(scope, sandbox.record.traffic_token)) is not None:
-            return Refusal(403, {"sandboxId": sandbox.id, "message": complaint, "code": 403})
-        return Admitted(sandbox, port)
+        if port != ENVD_PORT:
+            complaint = _token_complaint(scope, record.traffic_token)
+            if complaint is not None:
+                return Refusal(403, {"sandboxId": record.id, "message": complaint, "code": 403})
+            return Wanted(record, port, may_wake=True)
+        if scope["type"] == "websocket":
+            return Refusal(400, {"code": 400, "message": "envd speaks no WebSocket"})
+        bears_token = token_matches(scope, record)
+        if not bears_token and scope["path"] not in (HEALTH, SELF_CHECKING):
+            return Refusal(401, {"code": 401, "message": UNAUTHORIZED})
+        return Wanted(record, port, may_wake=bears_token)
 
-    async def _reach(self, sandbox_id: str) -> Sandbox | None:
-        try:
-            return await self._host.reach(sandbox_id)
-        except HostError as error:
-            log.warning("sandbox_not_woken", sandbox=sandbox_id, error=str(error))
-            return None
+    async def _admit(self, wanted: Wanted) -> Admitted | Refusal:
+        if wanted.may_wake:
+            sandbox = await reached(self._host, wanted.record.id)
+        else:
+            sandbox = self._host.live(wanted.record.id)
+        return (
+            Refusal(502, not_found(wanted.record.id)) if sandbox is None else Admitted(sandbox, wanted.port)
+        )
 
-    async def _serve(self, sandbox: Sandbox, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path not in OPEN_PATHS and not token_matches(scope, sandbox.record):
-            message = (
-                "unauthorized access, please provide a valid access token or method signing if supported"
-            )
-            await answer_json(send, 401, {"code": 401, "message": message})
-            return
         for prefix, service in self._services.items():
             if path.startswith(prefix):
-                scope[SCOPE_KEY] = sandbox
                 await service(scope, receive, send)
                 return
         await answer_json(send, 404, {"code": 404, "message": f"no service at {path}"})
@@ -131,6 +156,15 @@ class DataPlane:
                 "code": 502,
             }
             await answer_json(send, 502, body)
+
+
+async def reached(host: SandboxHost, sandbox_id: str) -> Sandbox | None:
+    """A sandbox for a request that may have it, woken where it is to wake; None where there is none."""
+    try:
+        return await host.reach(sandbox_id)
+    except HostError as error:
+        log.warning("sandbox_not_woken", sandbox=sandbox_id, error=str(error))
+        return None
 
 
 def _token_complaint(scope: Scope, expected: str | None) -> str | None:

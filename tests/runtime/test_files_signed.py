@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from e2b import E2B, AsyncSandbox
+from e2b import E2B, AsyncSandbox, SandboxState
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +79,26 @@ async def test_the_link_of_a_killed_sandbox_opens_nothing(e2b: E2B, http: httpx.
     url = sandbox.download_url("gone")
     await sandbox.kill()
     assert (await http.get(url)).status_code == 401
+
+
+async def test_only_who_may_pass_wakes_a_paused_sandbox(e2b: E2B, http: httpx.AsyncClient) -> None:
+    sandbox = await e2b.AsyncSandbox.create(
+        timeout=60,
+        lifecycle={"on_timeout": "pause", "auto_resume": True},
+        network={"allow_public_traffic": False},
+    )
+    await sandbox.files.write("asleep", "x")
+    await sandbox.pause()
+    envd = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "49983"}
+    refused = [
+        await http.get("/files", params={"path": "asleep"}, headers=envd),
+        await http.get(sandbox.download_url("asleep", use_signature_expiration=-10)),
+        await http.post("/filesystem.Filesystem/Stat", headers=envd, json={}),
+        await http.get("/", headers=envd | {"E2b-Sandbox-Port": "8000"}),
+        await http.get("/health", headers=envd),
+    ]
+    assert [answer.status_code for answer in refused] == [401, 401, 401, 403, 502]
+    assert (await sandbox.get_info()).state == SandboxState.PAUSED
+    assert (await http.get(sandbox.download_url("asleep"))).text == "x"
+    assert (await sandbox.get_info()).state == SandboxState.RUNNING
+    await sandbox.kill()
