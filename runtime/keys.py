@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -25,12 +26,12 @@ class Keys:
         self._teams = {_digest(key): team for key, team in teams.items()}
 
     def team(self, given: str) -> str | None:
-        """The team of a key; None for one that is nobody's. It takes as long for each."""
+        """The team of a key; None for one that is nobody's, or empty. It takes as long for each."""
         digest, found = _digest(given), None
         for known, team in self._teams.items():
             if hmac.compare_digest(known, digest):
                 found = team
-        return found
+        return found if given else None
 
 
 def teams_by_key(settings: RuntimeSettings, layout: Layout) -> dict[str, str]:
@@ -58,9 +59,20 @@ def given_keys(settings: RuntimeSettings) -> dict[str, str]:
 def _own_key(layout: Layout) -> str:
     """A key made once, for this user's eyes alone."""
     if not layout.key_file.exists():
-        layout.key_file.touch(mode=0o600)
-        layout.key_file.write_text("e2b_" + secrets.token_hex(20) + "\n")
-    return layout.key_file.read_text().strip()
+        # In one step: a file that was cut short would stand for a key that everybody knows.
+        new = layout.key_file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write("e2b_" + secrets.token_hex(20) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(layout.key_file)
+    key = layout.key_file.read_text().strip()
+    if not key:
+        raise MachineUnfitError(
+            f"{layout.key_file} is empty, so nobody has a key. Remove it, and the runtime makes another."
+        )
+    return key
 
 
 def _digest(key: str) -> bytes:

@@ -1,6 +1,7 @@
 """Keys stand for teams, and a team's sandboxes, logs, ends and secrets are nobody else's."""
 
 import asyncio
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from e2b import E2B
 from e2b.exceptions import AuthenticationException, SandboxNotFoundException, SecretException
 
 from runtime.host.errors import MachineUnfitError
-from runtime.keys import given_keys
+from runtime.host.layout import Layout
+from runtime.keys import Keys, given_keys, teams_by_key
 from runtime.settings import RuntimeSettings
 from tests.fixtures.runtime import RuntimeProcess, runtime_folder
 
@@ -127,6 +129,18 @@ def test_keys_may_come_from_a_file(tmp_path: Path) -> None:
 def test_keys_that_make_no_sense_are_said_with_how_to_write_them(text: str) -> None:
     with pytest.raises(MachineUnfitError, match="RUNTIME_API_KEYS as team:key"):
         given_keys(settings(text))
+
+
+def test_a_key_file_that_was_cut_short_opens_no_door(tmp_path: Path) -> None:
+    layout = Layout(state=tmp_path, shared=tmp_path)
+    settings = RuntimeSettings(state_directory=tmp_path)
+    (made,) = teams_by_key(settings, layout)
+    assert list(teams_by_key(settings, layout)) == [made]
+    assert stat.S_IMODE(layout.key_file.stat().st_mode) == 0o600
+    layout.key_file.write_text("")
+    with pytest.raises(MachineUnfitError, match="is empty"):
+        teams_by_key(settings, layout)
+    assert Keys({"": "default"}).team("") is None
 
 
 def settings(keys: str) -> RuntimeSettings:
