@@ -98,7 +98,12 @@ class Runtime:
         """Take up what is there, prove that the walls hold, and begin to watch the time."""
         await self._engine.open()
         await self.host.take_up_all()
-        self.layers.open()
+        if self._store.unreadable:
+            log.warning(
+                "layers_not_swept", advice="a sandbox whose record can't be read may lie on any of them"
+            )
+        else:
+            self.layers.open()
         used = {record.programs for record in self.host.records.values() if record.pid1 is not None}
         remove_copies(self.layout, kept=used | {self._programs.folder})
         self._mechanism.sweep()
@@ -144,6 +149,13 @@ class Runtime:
         self._engine.close()
         await asyncio.to_thread(self._disks.close)
         log.info("runtime_stopped", kept=len(self.host.records))
+
+    async def give_up(self) -> None:
+        """Leave a start that failed: what an earlier runtime left running lives on, as long as its lease."""
+        await self.host.warm.close()
+        self._engine.close()
+        await asyncio.to_thread(self._disks.close)
+        log.info("start_given_up", kept=len(self.host.records))
 
     def _volumes_of_sandboxes(self) -> set[str]:
         return {mount.volume_id for record in self.host.records.values() for mount in record.volumes}

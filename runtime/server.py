@@ -127,15 +127,18 @@ def _renew(certificate: Certificate) -> None:
 
 
 async def _start(runtime: Runtime) -> None:
-    """Start; told to stop meanwhile, leave nothing behind."""
+    """Start; told to stop meanwhile, leave nothing running. A start that fails leaves all to the next."""
     loop = asyncio.get_running_loop()
     starting = asyncio.ensure_future(runtime.start())
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, starting.cancel)
     try:
         await starting
-    except BaseException:
+    except asyncio.CancelledError:
         await runtime.stop()
+        raise
+    except BaseException:
+        await runtime.give_up()
         raise
     finally:
         for number in STOP_SIGNALS:

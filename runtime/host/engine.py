@@ -130,7 +130,7 @@ class Engine:
             sandbox = self._connect(record, group)
             await sandbox.take_up_processes()
             await self._open_egress_again(sandbox)
-        except (OSError, HostError, ValueError, LookupError) as error:
+        except (OSError, HostError, ValueError, LookupError, TypeError) as error:
             log.warning("sandbox_not_taken_up", sandbox=record.id, error=str(error))
             await self.stop(record)
             return None

@@ -14,6 +14,8 @@ from pathlib import Path
 from runtime.host.errors import MachineUnfitError
 
 FALLBACK = Path("/var/lib/commandcenter-runtime")
+TREES = ("root", "usr")
+"""The trees of a sandbox, and of a layer: `/`, and `/usr`, which lies upon the host's own."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from runtime.host.output import OutputStream
 from runtime.host.output_rate import OutputRate
 from runtime.host.process import Process, ProcessRequest
 from runtime.host.ring import Ring
+from runtime.host.stored import known_fields
 
 INPUT_PLACE = 1
 CARD_LIMIT = 1 << 23
@@ -116,11 +117,11 @@ def write_card(process: Process) -> None:
 
 
 def read_card(descriptor: int) -> ProcessRequest:
-    """What `write_card` wrote."""
+    """What `write_card` wrote, in this version or another; LookupError, TypeError, ValueError for less."""
     card = orjson.loads(os.pread(descriptor, CARD_LIMIT, 0))
     terminal = card["terminal"]
     return ProcessRequest(
-        **card
+        **known_fields(ProcessRequest, card)
         | {
             "arguments": tuple(card["arguments"]),
             "terminal": None if terminal is None else (int(terminal[0]), int(terminal[1])),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from runtime.host.launch import Pid1
 from runtime.host.start import Start
+from runtime.host.stored import known_fields
 
 DEFAULT_TEAM = "default"
 ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -120,17 +121,17 @@ class SandboxRecord:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "SandboxRecord":
-        """As it was stored."""
-        pid1, paused_at = stored["pid1"], stored["paused_at"]
+        """As it was stored, by this version or another; raises KeyError, TypeError or ValueError for less."""
+        pid1, paused_at = stored.get("pid1"), stored.get("paused_at")
         return cls(
-            **stored
+            **known_fields(cls, stored)
             | {
-                "limits": Limits(**stored["limits"]),
+                "limits": Limits(**known_fields(Limits, stored["limits"])),
                 "started_at": datetime.fromisoformat(stored["started_at"]).astimezone(UTC),
                 "end_at": datetime.fromisoformat(stored["end_at"]).astimezone(UTC),
                 "paused_at": None if paused_at is None else datetime.fromisoformat(paused_at),
-                "volumes": [VolumeMount(**mount) for mount in stored["volumes"]],
-                "start": Start.from_json(stored["start"]),
+                "volumes": [VolumeMount(**mount) for mount in stored.get("volumes", ())],
+                "start": Start.from_json(stored.get("start")),
                 "pid1": None if pid1 is None else Pid1(**pid1),
             }
         )

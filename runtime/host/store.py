@@ -9,15 +9,12 @@ import structlog
 
 from runtime.host.disk.disks import Disks
 from runtime.host.disk.use import DiskUse
-from runtime.host.layout import Layout
+from runtime.host.layout import TREES, Layout
 from runtime.host.record import SandboxRecord
 from runtime.inside.refusals import RefusalError
 from runtime.inside.trees import remove
 
 log = structlog.get_logger("runtime.store")
-
-TREES = ("root", "usr")
-"""The trees of a sandbox, and of a layer: `/`, and `/usr`, which lies upon the host's own."""
 
 
 class Store:
@@ -30,6 +27,8 @@ class Store:
     def __init__(self, layout: Layout, disks: Disks) -> None:
         self._sandboxes = layout.sandboxes
         self._disks = disks
+        self.unreadable: list[Path] = []
+        """Folders of sandboxes whose records could not be read; what they need is unknown."""
 
     @property
     def own_file_systems(self) -> bool:
@@ -68,15 +67,21 @@ class Store:
         new.replace(folder / "meta.json")
 
     def load_all(self) -> list[SandboxRecord]:
-        """Every record; a folder without a readable one is no sandbox, and removed."""
+        """Every record that can be read; a folder that has none was never a sandbox, and is removed."""
         records = []
         for folder in sorted(self._sandboxes.iterdir()):
             try:
                 records.append(SandboxRecord.from_json(orjson.loads((folder / "meta.json").read_bytes())))
-                self._take_up(folder.name)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("sandbox_without_record_removed", folder=str(folder), error=str(error))
+            except FileNotFoundError:
+                log.warning("folder_without_record_removed", folder=str(folder))
                 remove_tree(folder)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                # What hinders us may pass or be mended; a sandbox's files, once removed, are gone for good.
+                advice = "mend its meta.json, or remove the folder, and start the runtime again"
+                log.warning("unreadable_sandbox_kept", folder=str(folder), error=repr(error), advice=advice)
+                self.unreadable.append(folder)
+            else:
+                self._take_up(folder.name)
         return records
 
     def _take_up(self, sandbox_id: str) -> None:

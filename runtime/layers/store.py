@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from runtime.host.layout import Layout
+from runtime.host.layout import TREES, Layout
 from runtime.layers.discarding import Discarded
 from runtime.layers.errors import LayerNotFoundError
 from runtime.layers.merging import make_alike, merge
@@ -23,7 +23,6 @@ from runtime.layers.removing import remove_tree
 
 log = structlog.get_logger("runtime.layers")
 
-TREES = ("root", "usr")
 MOST_LAYERS = 24
 ID_ALPHABET = string.ascii_lowercase + string.digits
 UNFINISHED = "new-"

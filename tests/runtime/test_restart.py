@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2b import AsyncCommandHandle, CommandExitException, CommandResult, SandboxState
+from e2b.exceptions import ServiceBusyException
 
 from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER, RuntimeProcess, runtime_folder
 
@@ -121,6 +123,72 @@ async def test_a_sandbox_whose_supervisor_died_is_told_as_crashed(own_runtime: R
         while await sandbox.is_running():
             await asyncio.sleep(0.02)
     assert await own_runtime.client.AsyncSandbox.list().next_items() == []
+
+
+async def test_what_cannot_be_read_is_kept_and_what_another_version_wrote_is_understood(
+    own_runtime: RuntimeProcess,
+) -> None:
+    client = own_runtime.client
+    older, broken = [await client.AsyncSandbox.create(timeout=300) for _ in range(2)]
+    await broken.files.write("kept.txt", "kept")
+    await own_runtime.kill()
+    older_record, broken_record = [
+        own_runtime.state / "sandboxes" / each.sandbox_id / "meta.json" for each in (older, broken)
+    ]
+    written = json.loads(older_record.read_text())
+    del written["volumes"], written["start"]
+    older_record.write_text(json.dumps(written | {"of_a_later_version": 1}))
+    whole = broken_record.read_bytes()
+    broken_record.write_bytes(b"")
+    await own_runtime.start()
+    listed = await own_runtime.client.AsyncSandbox.list().next_items()
+    assert [each.sandbox_id for each in listed] == [older.sandbox_id]
+    assert "unreadable_sandbox_kept" in own_runtime.log.read_text()
+    await own_runtime.kill()
+    broken_record.write_bytes(whole)
+    await own_runtime.start()
+    again = await own_runtime.client.AsyncSandbox.connect(broken.sandbox_id, timeout=60)
+    assert await again.files.read("kept.txt") == "kept"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives ids to sandboxes, which can run out")
+async def test_a_start_that_fails_leaves_the_sandboxes_to_the_next() -> None:
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state, user_id_count="1")
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=300)
+        handle = await sandbox.commands.run("sleep 100", background=True, timeout=0)
+        await runtime.kill()
+        runtime.launch()  # its self-test needs ids too
+        assert await runtime.wait() == 1
+        assert "No host ids are left" in runtime.log.read_text()
+        next_one = RuntimeProcess(state)
+        await next_one.start()
+        again = await next_one.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=300)
+        assert [process.pid for process in await again.commands.list()] == [handle.pid]
+        await next_one.stop()
+
+
+async def test_a_sandbox_that_is_being_made_does_not_outlive_a_stop(own_runtime: RuntimeProcess) -> None:
+    client = own_runtime.client
+    waits = (
+        client.AsyncTemplate()
+        .from_base_image()
+        .set_start_cmd("touch /tmp/up; sleep 65439", 'test -f /tmp/up && test -z "$SLOW"')
+    )
+    await client.AsyncTemplate.build(waits, "waits-for-long")
+    making = asyncio.ensure_future(
+        client.AsyncSandbox.create("waits-for-long", timeout=300, envs={"SLOW": "1"})
+    )
+    async with asyncio.timeout(10):
+        while not _processes_with("65439"):
+            await asyncio.sleep(0.02)
+    await own_runtime.stop()
+    with pytest.raises(ServiceBusyException, match="The runtime is stopping"):
+        await making
+    assert _processes_with("65439") == []
+    assert list((own_runtime.state / "sandboxes").iterdir()) == []
+    await own_runtime.start()
 
 
 async def test_two_runtimes_on_one_state_are_refused(own_runtime: RuntimeProcess) -> None:
