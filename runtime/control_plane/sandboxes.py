@@ -1,8 +1,11 @@
 """E2B's control plane for sandboxes, as Starlette routes."""
 
+import hashlib
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -99,6 +102,7 @@ class SandboxEndpoints:
                 "autoResume: a sandbox that is paused without its memory can't be resumed by traffic; "
                 "leave autoPauseMemory out, or resume it by connecting"
             )
+        limits = read_limits(request.headers.get(LIMITS_HEADER, ""))
         found = self._templates.catalogue.resolve(team_of(request), body.templateID)
         wanted = SandboxRequest(
             template=found.template_id,
@@ -118,7 +122,8 @@ class SandboxEndpoints:
             network=body.network,
             metadata=body.metadata,
             environment=found.context.environment | body.envVars,
-            limits=read_limits(request.headers.get(LIMITS_HEADER, "")),
+            limits=limits,
+            digest=_digest(body, limits) if key else "",
         )
         record = await self._host.create(wanted, key)
         self._templates.catalogue.count_spawn(record.template)
@@ -220,3 +225,9 @@ class SandboxEndpoints:
 
     def _older_lifetime(self, asked: int | None) -> int:
         return min(OLDER_LIFETIME, self._settings.default_timeout) if asked is None else asked
+
+
+def _digest(body: NewSandbox, limits: Mapping[str, float]) -> str:
+    """Of what the client said alone: its template may be built anew between two tries."""
+    said = {"body": body.model_dump(mode="json"), "limits": dict(limits)}
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()

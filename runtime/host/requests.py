@@ -1,14 +1,11 @@
 """What a sandbox is asked to be, and the record that is made of it."""
 
 import copy
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import orjson
 
 from runtime.host.limits.asked import largest_limits, limited
 from runtime.host.record import DEFAULT_TEAM, Limits, SandboxRecord, VolumeMount, new_sandbox_id
@@ -40,11 +37,8 @@ class SandboxRequest:
     """Limits of its own, as `read_limits` gives them."""
     standard: Limits | None = None
     """What holds where it asks for nothing else; None is what the settings say."""
-
-    def digest(self) -> str:
-        """A fingerprint: the same for the same wishes, also where the template was built anew meanwhile."""
-        wishes = replace(self, layers=(), standard=None, start=None)
-        return hashlib.sha256(orjson.dumps(wishes, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest: str = ""
+    """A fingerprint of what the client itself said, by which one sees that it asks again for the same."""
 
 
 def alike(record: SandboxRecord, layers: Sequence[str], lifetime: int) -> SandboxRequest:

@@ -71,6 +71,7 @@ class SandboxHost:
         self._captures = Captures(store, layers)
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
+        self._creations: set[asyncio.Task[SandboxRecord]] = set()
         self._making = 0
         self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
         self._beginnings = Beginnings(settings, store, engine, user_ids, self.warm)
@@ -108,14 +109,14 @@ class SandboxHost:
     async def create(self, request: SandboxRequest, idempotency_key: str | None = None) -> SandboxRecord:
         """Make a sandbox and start it; the same idempotency key gives a team the same one again."""
         if idempotency_key is None:
-            return await self._create(request, None)
+            return await self._begin_creation(request, None)
         for record in self.records.values():
             if (record.team, record.idempotency_key) == (request.team, idempotency_key):
                 return _same(record, request)
         name = request.team, idempotency_key
         making = self._by_idempotency_key.get(name)
         if making is None:
-            making = asyncio.ensure_future(self._create(request, idempotency_key))
+            making = self._begin_creation(request, idempotency_key)
             self._by_idempotency_key[name] = making
             making.add_done_callback(lambda _: self._by_idempotency_key.pop(name, None))
         return _same(await asyncio.shield(making), request)
@@ -248,9 +249,22 @@ class SandboxHost:
     async def close(self) -> None:
         """End every sandbox's processes, and keep its files for the next runtime."""
         self._stopping = True
+        creations = list(self._creations)
+        for creation in creations:
+            creation.cancel()
+        await asyncio.gather(*creations, return_exceptions=True)
         await self.warm.close()
         bound = asyncio.Semaphore(STOPS_AT_ONCE)
         await asyncio.gather(*(self._interrupt(record, bound) for record in list(self.records.values())))
+
+    def _begin_creation(
+        self, request: SandboxRequest, idempotency_key: str | None
+    ) -> asyncio.Task[SandboxRecord]:
+        """A creation that `close` can break off, so that nothing begins to run behind its back."""
+        creation = asyncio.ensure_future(self._create(request, idempotency_key))
+        self._creations.add(creation)
+        creation.add_done_callback(self._creations.discard)
+        return creation
 
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
@@ -265,9 +279,12 @@ class SandboxHost:
             with self._layers.holding(request.layers):
                 record = new_record(request, self._settings, None)
                 record.idempotency_key = idempotency_key
-                record.idempotency_digest = request.digest() if idempotency_key else None
+                record.idempotency_digest = request.digest if idempotency_key else None
                 await self._beginnings.make(record)
                 self.records[record.id] = record
+        except asyncio.CancelledError:
+            self._refuse_when_stopping()
+            raise
         finally:
             self._making -= 1
         self.journal.write(record.id, "sandbox created", template=record.template)
@@ -360,7 +377,7 @@ class SandboxHost:
 
 
 def _same(record: SandboxRecord, request: SandboxRequest) -> SandboxRecord:
-    if record.idempotency_digest != request.digest():
+    if record.idempotency_digest != request.digest:
         raise IdempotencyMismatchError(
             "this Idempotency-Key stands for another request; send that one again, or take a new key"
         )

@@ -94,6 +94,16 @@ async def test_the_same_idempotency_key_gives_the_same_sandbox(e2b: E2B) -> None
     await again.kill()
 
 
+async def test_a_retry_gives_the_same_sandbox_though_its_template_was_built_anew(e2b: E2B) -> None:
+    made = []
+    for word in ("one", "two"):
+        template = e2b.AsyncTemplate().from_base_image().set_envs({"WORD": word}).set_workdir(f"/srv/{word}")
+        await e2b.AsyncTemplate.build(template, "built-anew")
+        made.append(await e2b.AsyncSandbox.create("built-anew", timeout=60, idempotency_key="k-anew"))
+    assert made[0].sandbox_id == made[1].sandbox_id
+    await made[0].kill()
+
+
 async def test_lists_are_filtered_ordered_and_paged(e2b: E2B) -> None:
     made = [
         await e2b.AsyncSandbox.create(timeout=60, metadata={"set": "p&q=1", "n": str(n)}) for n in range(3)
