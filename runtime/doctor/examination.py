@@ -25,7 +25,6 @@ def examine(settings: RuntimeSettings) -> list[Finding]:
         resources.interpreter(),
         resources.own_users(settings),
         resources.cgroups(),
-        resources.tunnel(),
         resources.disk_space(settings),
         resources.open_files(settings),
     ]

@@ -1,5 +1,6 @@
 """What there is to bound sandboxes with, and to run them on."""
 
+import grp
 import os
 import pwd
 import resource
@@ -10,12 +11,14 @@ from runtime.doctor.findings import Finding, good, limited, unfit
 from runtime.host.limits.cgroup_v1 import CgroupV1
 from runtime.host.limits.cgroup_v2 import CgroupV2
 from runtime.host.staging import HOST_PYTHON, OLDEST_PYTHON, version_of
+from runtime.launcher.namespaces import IDS_OF_A_SANDBOX
 from runtime.settings import RuntimeSettings
 
 MEBIBYTE = 1 << 20
 LITTLE_DISK = 1 << 30
 DESCRIPTORS_PER_SANDBOX = 32
-TUNNEL = Path("/dev/net/tun")
+NO_ID = (1 << 32) - 1
+"""The kernel's sign for no user."""
 
 
 def own_users(settings: RuntimeSettings) -> Finding:
@@ -26,13 +29,22 @@ def own_users(settings: RuntimeSettings) -> Finding:
             "all sandboxes share this user's id",
             "Start the runtime as root, to give each its own.",
         )
-    first, end = settings.user_id_first, settings.user_id_first + settings.user_id_count
-    taken = sorted(user.pw_name for user in pwd.getpwall() if first <= user.pw_uid < end)
+    first = settings.user_id_first
+    end = first + settings.user_id_count * IDS_OF_A_SANDBOX
+    if end > NO_ID:
+        return unfit(
+            "own users",
+            f"ids {first} to {end - 1} are more than there are",
+            "Lower RUNTIME_USER_ID_COUNT: each sandbox takes 65,536 ids.",
+        )
+    users = {user.pw_name for user in pwd.getpwall() if first <= user.pw_uid < end}
+    groups = {group.gr_name for group in grp.getgrall() if first <= group.gr_gid < end}
+    taken = sorted(users | groups)
     if taken:
         return unfit(
             "own users",
-            f"users of this machine have ids of the sandboxes: {', '.join(taken[:5])}",
-            "Set RUNTIME_USER_ID_FIRST to the beginning of a free range.",
+            f"users or groups of this machine have ids of the sandboxes: {', '.join(taken[:5])}",
+            "Set RUNTIME_USER_ID_FIRST to the beginning of a free range, or lower RUNTIME_USER_ID_COUNT.",
         )
     return good("own users", f"host ids {first} to {end - 1}, for sandboxes alone")
 
@@ -50,18 +62,6 @@ def cgroups() -> Finding:
             "`Delegate=memory pids cpu`"
         )
     return limited("cgroups", detail, f"{mend}.")
-
-
-def tunnel() -> Finding:
-    """What full network access would need."""
-    program = shutil.which("pasta")
-    if program and os.access(TUNNEL, os.R_OK | os.W_OK):
-        return good("tunnel", f"{program} and {TUNNEL} are there")
-    missing = "pasta" if program is None else f"access to {TUNNEL}"
-    mend = (
-        "Install the package passt." if program is None else f"chmod 0666 {TUNNEL}, as most distributions do."
-    )
-    return limited("tunnel", f"no {missing}: sandboxes can't have a network of full reach", mend)
 
 
 def interpreter() -> Finding:
