@@ -5,15 +5,11 @@ import ssl
 from collections.abc import Iterable
 
 from runtime.host.sandbox import Sandbox
+from runtime.network.headers import Headers
 from runtime.network.relay import Streams
 
 TRAFFIC_TOKEN = b"e2b-traffic-access-token"
-HOP_BY_HOP = {
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-    b"trailer", b"transfer-encoding", b"upgrade",
-}  # fmt: skip
 HANDSHAKE_SECONDS = 10
-Headers = list[tuple[bytes, bytes]]
 
 
 async def dial_streams(sandbox: Sandbox, port: int) -> Streams:
@@ -46,15 +42,6 @@ def inside_headers(sandbox: Sandbox, port: int, headers: Iterable[tuple[bytes, b
         return kept
     host = str(mask).replace("${PORT}", str(port)).encode()
     return [(b"host", host), *((name, value) for name, value in kept if name != b"host")]
-
-
-def without_hops(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Without the headers that are about one connection only, and those that `Connection` names."""
-    pairs = list(headers)
-    named = {
-        token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",")
-    }
-    return [(name, value) for name, value in pairs if name not in HOP_BY_HOP and name not in named]
 
 
 def _unverified() -> ssl.SSLContext:

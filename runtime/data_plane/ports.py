@@ -8,8 +8,9 @@ import httpcore
 from starlette.types import Receive, Scope, Send
 
 from runtime.data_plane.connect_protocol import StreamAbortedError
-from runtime.data_plane.inside_requests import dial_streams, inside_headers, without_hops
+from runtime.data_plane.inside_requests import dial_streams, inside_headers
 from runtime.host.sandbox import Sandbox
+from runtime.network.headers import without_hops
 from runtime.network.relay import Streams
 
 IDLE_SECONDS = 600

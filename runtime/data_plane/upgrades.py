@@ -12,8 +12,9 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
-from runtime.data_plane.inside_requests import dial_streams, inside_headers, without_hops
+from runtime.data_plane.inside_requests import dial_streams, inside_headers
 from runtime.data_plane.routing import Admitted, DataPlane, Refusal, not_open
+from runtime.network.headers import Headers, without_hops
 from runtime.network.relay import Streams, relay
 
 log = structlog.get_logger("runtime.upgrades")
@@ -23,7 +24,6 @@ HEAD_END = b"\r\n\r\n"
 ANSWER_SECONDS = 60
 IDLE_SECONDS = 3600
 SWITCHING = 101
-Headers = list[tuple[bytes, bytes]]
 
 
 class UpgradedConnection(asyncio.StreamReaderProtocol):

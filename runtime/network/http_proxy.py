@@ -5,7 +5,6 @@ its own, and is judged anew: nothing rides along to a place that only the first 
 """
 
 import asyncio
-from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -13,20 +12,16 @@ import h11
 
 from runtime.network.egress import SandboxEgress
 from runtime.network.flow import Flow
+from runtime.network.headers import Headers, without_hops
 from runtime.network.outward import Destination, RefusedError, UnreachableError, destination
 from runtime.network.relay import READ_AT_ONCE, Streams, relay
 
 HEAD_LIMIT = 1 << 16
 HEAD_SECONDS = 60
-HOP_BY_HOP = {
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-    b"trailer", b"transfer-encoding", b"upgrade",
-}  # fmt: skip
 USAGE = (
     "this is the sandbox's way out, an HTTP and SOCKS5 proxy: send CONNECT host:port, or a whole http:// "
     "address"
 )
-Headers = list[tuple[bytes, bytes]]
 
 
 class BadRequestError(Exception):
@@ -147,7 +142,7 @@ def _headers(request: h11.Request, wanted: Destination, egress: SandboxEgress) -
         name.encode(): value.encode("latin-1") for name, value in egress.headers_for(wanted.host).items()
     }
     host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-    kept = [pair for pair in _end_to_end(received) if pair[0] not in rules and pair[0] != b"host"]
+    kept = [pair for pair in without_hops(received) if pair[0] not in rules and pair[0] != b"host"]
     if b"transfer-encoding" in names:
         kept.append((b"transfer-encoding", b"chunked"))
     authority = host if wanted.port == 80 else f"{host}:{wanted.port}"
@@ -174,7 +169,7 @@ async def _relay_response(flow: Flow, inner: h11.Connection, outer: h11.Connecti
         event = await next_event(outer, streams.reader)
         if isinstance(event, h11.InformationalResponse | h11.Response):
             answer = type(event)(
-                status_code=event.status_code, headers=_end_to_end(list(event.headers)), reason=event.reason
+                status_code=event.status_code, headers=without_hops(event.headers), reason=event.reason
             )
             flow.inner.writer.write(inner.send(answer) or b"")
         elif isinstance(event, h11.Data):
@@ -187,17 +182,6 @@ async def _relay_response(flow: Flow, inner: h11.Connection, outer: h11.Connecti
         await flow.inner.writer.drain()
         if isinstance(event, h11.EndOfMessage):
             return
-
-
-def _end_to_end(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """Without the headers that are about one connection only, and those that `Connection` names."""
-    named = {
-        token.strip().lower()
-        for name, value in headers
-        if name == b"connection"
-        for token in value.split(b",")
-    }
-    return [(name, value) for name, value in headers if name not in HOP_BY_HOP and name not in named]
 
 
 async def _refuse(flow: Flow, inner: h11.Connection, status: int, reason: str) -> None:
