@@ -85,8 +85,8 @@ class Runtime:
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
         self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
-        self.disk_watch = DiskWatch(self.host.all_live, self._store)
-        self.metrics = Metrics(self.host, self.disk_watch)
+        self.disk_watch = DiskWatch(self._engine.running, self._store)
+        self.metrics = Metrics(self.host, self.disk_watch, self._engine.running)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property

@@ -1,6 +1,5 @@
 """What E2B's clients send about templates, checked."""
 
-import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -8,11 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from runtime.templates.definition import Definition, Step
 from runtime.templates.logs import PAGE_LIMIT, Level
 
-MEBIBYTE = 1 << 20
-PROCESSORS_LIMIT = 64
 MEMORY_LEAST = 128
-MEMORY_MOST = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEBIBYTE
-"""In mebibytes: what the machine has."""
+"""In mebibytes."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Tag = Annotated[str, StringConstraints(max_length=300)]
@@ -29,8 +25,8 @@ class NewBuild(_Body):
     name: Name | None = None
     alias: Name | None = None
     tags: list[Tag] = Field([], max_length=100)
-    cpuCount: int | None = Field(None, ge=1, le=PROCESSORS_LIMIT)  # noqa: N815
-    memoryMB: int | None = Field(None, ge=MEMORY_LEAST, le=MEMORY_MOST)  # noqa: N815
+    cpuCount: int | None = Field(None, ge=1)  # noqa: N815
+    memoryMB: int | None = Field(None, ge=MEMORY_LEAST)  # noqa: N815
 
 
 class TemplateStep(_Body):

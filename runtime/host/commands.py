@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runtime.host.attachment import Attachment
@@ -57,16 +58,22 @@ async def run(
 ) -> Outcome:
     """Run a command to its end, with `given` as its input.
 
-    Raises `SupervisorError` where it can't be started, and `SandboxGoneError` where the sandbox ends first.
+    Raises `SupervisorError` where it can't be started, `SandboxGoneError` where the sandbox ends first, and
+    once it has ended `OSError` where the input could not be read to its end.
     """
     process = await start(sandbox, command, stdin=given is not None)
     feeding = asyncio.ensure_future(_feed(sandbox, process, given)) if given is not None else None
+    fed: Sequence[BaseException | None] = ()
     try:
-        return await follow(process, on_line)
+        outcome = await follow(process, on_line)
     finally:
         if feeding is not None:
             feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+            fed = await asyncio.gather(feeding, return_exceptions=True)
+    for error in fed:
+        if isinstance(error, OSError):
+            raise error
+    return outcome
 
 
 async def start(
@@ -147,9 +154,11 @@ class _Lines:
 
 
 async def _feed(sandbox: Sandbox, process: Process, given: AsyncIterator[bytes]) -> None:
-    try:
-        async for part in given:
-            await process.write(part, terminal=False)
-        await sandbox.close_input(process)
-    except (InputClosedError, SandboxGoneError, SupervisorError):
-        return  # how the command ends says more
+    # How the command ends says more.
+    with suppress(InputClosedError, SandboxGoneError, SupervisorError):
+        try:
+            async for part in given:
+                await process.write(part, terminal=False)
+        finally:
+            # Also where no more can be read: a command that waits for its input would wait for ever.
+            await sandbox.close_input(process)

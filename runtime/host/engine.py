@@ -78,6 +78,10 @@ class Engine:
         """A sandbox whose supervisor runs, though it may be paused."""
         return self._sandboxes.get(sandbox_id)
 
+    def running(self) -> list[Sandbox]:
+        """All whose processes run now, also those that are built in or not handed out yet."""
+        return [sandbox for sandbox in self._sandboxes.values() if sandbox.record.state == "running"]
+
     async def start(self, record: SandboxRecord) -> Sandbox:
         """Start a supervisor for a sandbox that has none."""
         async with self._starting:

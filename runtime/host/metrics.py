@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -32,10 +33,13 @@ class Sample:
 
 
 class Metrics:
-    """Samples of all sandboxes."""
+    """Samples of all sandboxes that the host knows; memory is watched over in all that `running` gives."""
 
-    def __init__(self, host: SandboxHost, disk_watch: DiskWatch) -> None:
+    def __init__(
+        self, host: SandboxHost, disk_watch: DiskWatch, running: Callable[[], Iterable[Sandbox]]
+    ) -> None:
         self._host = host
+        self._running = running
         self._disk_watch = disk_watch
         self._samples: dict[str, deque[Sample]] = {}
         self._last: dict[str, tuple[float, Usage]] = {}
@@ -46,12 +50,12 @@ class Metrics:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             measure = time.monotonic() - measured >= SAMPLE_SECONDS
-            for sandbox in self._host.all_live():
+            for sandbox in self._running():
                 if isinstance(sandbox.group, ProcessTree):
                     await asyncio.to_thread(sandbox.group.watch)
-                if measure:
-                    await self._measure(sandbox)
             if measure:
+                for sandbox in self._host.all_live():
+                    await self._measure(sandbox)
                 measured = time.monotonic()
                 self._forget_ended()
 

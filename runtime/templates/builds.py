@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -58,10 +59,15 @@ class Builds:
         self.refuse_when_full(template.id)
         if self._closed:
             raise HostStoppingError("The runtime is stopping; build again when it is back.")
-        build.begin()
-        self._catalogue.save(template)
-        await self._end(self._superseded(template, build), SUPERSEDED)
         job = Job(template.team, definition, limits, BuildLog(self._store.log_path(template.id, build.id)))
+        build.begin()
+        try:
+            self._catalogue.save(template)
+        except OSError as error:
+            _fail(build, job, Reason(f"The build could not begin: {error}"))
+            job.log.close()
+            raise
+        await self._end(self._superseded(template, build), SUPERSEDED)
         task = asyncio.ensure_future(self._run(template, build, job))
         self._running[build.id] = _Running(template, build, job, task)
 
@@ -118,10 +124,19 @@ class Builds:
             log.exception("build_broke_off", template=template.id, build=build.id)
             _fail(build, job, Reason(f"The build could not go on: {error}"))
         finally:
-            job.log.close()
-            self._catalogue.save(template)
             self._running.pop(build.id, None)
+            job.log.close()
+            self._save(template, build)
             log.info("build_ended", template=template.id, build=build.id, status=build.status)
+
+    def _save(self, template: Template, build: Build) -> None:
+        """Write down how a build ended; where that can't be, it ends so all the same, until a restart."""
+        try:
+            self._catalogue.save(template)
+        except OSError as error:
+            log.warning("template_not_saved", template=template.id, build=build.id, error=str(error))
+            if build.status == "ready":
+                build.finish(Reason(f"The template could not be saved: {error}"))
 
 
 def _finish(build: Build, built: Built) -> None:
@@ -132,5 +147,7 @@ def _finish(build: Build, built: Built) -> None:
 
 
 def _fail(build: Build, job: Job, reason: Reason) -> None:
-    job.log.write(f"Build failed: {reason.message}", level="error", step=reason.step)
     build.finish(reason)
+    # Who follows the build learns the reason even where the disk takes no more of the log.
+    with suppress(OSError):
+        job.log.write(f"Build failed: {reason.message}", level="error", step=reason.step)

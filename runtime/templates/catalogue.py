@@ -4,6 +4,7 @@ A template belongs to a team; what is public can be used, not changed, by every 
 and is always there: it has no layers of its own.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -201,10 +202,10 @@ class Catalogue:
             template.spawned_at = datetime.now(UTC)
             self.save(template)
 
-    def remove(self, template: Template) -> None:
+    async def remove(self, template: Template) -> None:
         """Forget it; sandboxes that were made from it keep their layers."""
         self._templates.pop(template.id, None)
-        self._store.remove(template.id)
+        await asyncio.to_thread(self._store.remove, template.id)
         log.info("template_removed", template=template.id, alias=template.alias)
 
     def save(self, template: Template) -> None:

@@ -1,12 +1,12 @@
 """Templates and their builds, put together: what the control plane asks."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from runtime.host.layout import Layout
+from runtime.host.limits.asked import limited
 from runtime.host.record import Limits, SandboxRecord
-from runtime.host.requests import limits_of
+from runtime.host.requests import largest_of, limits_of
 from runtime.settings import RuntimeSettings
 from runtime.templates.builder import Builder
 from runtime.templates.builds import Builds
@@ -19,8 +19,6 @@ from runtime.templates.steps import Steps
 from runtime.templates.store import TemplateStore
 from runtime.templates.uploads import Uploads
 from runtime.templates.workshop import Workshop
-
-MEBIBYTE = 1 << 20
 
 
 class Templates:
@@ -35,6 +33,7 @@ class Templates:
     ) -> None:
         store = TemplateStore(layout.templates)
         self.default_limits = limits_of(settings)
+        self._largest = largest_of(settings)
         self.catalogue = Catalogue(store)
         self.uploads = Uploads(layout.uploads, settings.upload_limit)
         self._workshop = workshop
@@ -54,15 +53,18 @@ class Templates:
         processors: int | None,
         memory_mebibytes: int | None,
     ) -> tuple[Template, Build, list[str]]:
-        """A build to come, with its tags; what is not said about its sandboxes is what the settings say."""
+        """A build to come, with its tags; what is not said about its sandboxes is what the settings say.
+
+        Raises `InvalidSandboxRequestError` where they would be larger than a sandbox may be.
+        """
         self.builds.refuse_when_full()
-        return self.catalogue.ask(
-            team,
-            name,
-            tags,
-            processors=processors or self.default_limits.processors,
-            memory=memory_mebibytes * MEBIBYTE if memory_mebibytes else self.default_limits.memory,
+        named: dict[str, float | None] = {"processors": processors, "memoryMB": memory_mebibytes}
+        limits = limited(
+            {name: value for name, value in named.items() if value is not None},
+            self.default_limits,
+            self._largest,
         )
+        return self.catalogue.ask(team, name, tags, processors=limits.processors, memory=limits.memory)
 
     async def begin(self, template: Template, build: Build, definition: Definition) -> None:
         """Start a build that was asked for."""
@@ -85,7 +87,7 @@ class Templates:
                 f"cannot delete template '{template.id}' because there are paused sandboxes using it"
             )
         await self.builds.cancel(template)
-        await asyncio.to_thread(self.catalogue.remove, template)
+        await self.catalogue.remove(template)
         self._workshop.sweep()
 
     def free_bytes(self) -> int:

@@ -20,6 +20,7 @@ from runtime.layers.errors import LayerNotFoundError, TreeTooDeepError
 from runtime.layers.merging import merge
 from runtime.layers.removing import remove_tree
 from runtime.layers.store import MOST_LAYERS, LayerStore, new_layer_id
+from runtime.layers.walk import walk
 from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -207,6 +208,60 @@ def test_disk_use_counts_every_file_once_however_deep_it_lies(tmp_path: Path) ->
     assert 1_000_000 < used["first"] < 1_100_000
     assert 500_000 < used["second"] < 500_000 + 700 * 4096 + 10_000
     remove_tree(second)
+
+
+def test_no_folder_hides_what_is_below_it_from_the_watch_over_a_disk() -> None:
+    """By an ordinary user, whom modes bar, with few descriptors and in a deep tree."""
+    measuring = """
+import os, resource, sys
+from pathlib import Path
+from runtime.host.disk.use import measure
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(61234)
+    os.setuid(61234)
+os.chdir(sys.argv[1])
+for mode in (0o000, 0o200, 0o400, 0o100):
+    os.makedirs(f"barred{mode}/below")
+    Path(f"barred{mode}/below/file").write_bytes(b"x" * 1_000_000)
+    os.chmod(f"barred{mode}/below", mode)
+    os.chmod(f"barred{mode}", mode)
+top = os.open(".", os.O_RDONLY)
+for _ in range(1500):
+    os.mkdir("deep", 0o700)
+    os.chdir("deep")
+Path("bottom").write_bytes(b"x" * 1_000_000)
+os.fchdir(top)
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+use = measure(Path.cwd(), 0)
+folders = 1500 + 8
+assert 5_000_000 <= use.used < 5_100_000 + folders * 4096, use
+assert measure(Path.cwd(), 2_000_000).full
+assert measure(Path.cwd(), 1 << 30).full is False
+for mode in (0o000, 0o200, 0o400, 0o100):
+    assert os.stat(f"barred{mode}").st_mode & 0o777 == mode
+    os.chmod(f"barred{mode}", 0o700)
+    assert os.stat(f"barred{mode}/below").st_mode & 0o777 == mode
+"""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        done = subprocess.run([sys.executable, "-c", measuring, folder], capture_output=True, text=True)
+        remove_tree(Path(folder, "deep"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_walk_finds_its_way_though_folders_are_moved_from_under_it(tmp_path: Path) -> None:
+    top, elsewhere = tmp_path / "top", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for number in range(1, 21):
+        (top / f"{number}" / "below" / "lowest").mkdir(parents=True)
+        (top / f"{number}" / "below" / "lowest" / "file").write_bytes(b"x" * number)
+    seen = set()
+    for found in walk(top):
+        if stat.S_ISREG(found.st_mode):
+            seen.add(found.st_size)
+            (top / f"{found.st_size}" / "below" / "lowest").rename(elsewhere / f"{found.st_size}")
+    assert seen == set(range(1, 21))
 
 
 def stacked(tmp_path: Path) -> list[Path]:

@@ -121,6 +121,40 @@ async def test_a_killed_runtime_s_builds_have_failed_and_their_done_steps_are_ke
         assert not list((state / "sandboxes").iterdir())
 
 
+async def test_a_build_that_can_t_be_written_down_ends_and_leaves_room_for_the_next(
+    strict: RuntimeProcess,
+) -> None:
+    e2b = strict.client
+    quick = e2b.AsyncTemplate().from_base_image().run_cmd("sleep 0.5; echo on")
+    built = await e2b.AsyncTemplate.build_in_background(quick, "not-saved")
+    in_the_way = strict.state / "templates" / built.template_id / "template.json.new"
+    in_the_way.mkdir()
+    assert "The template could not be saved" in await until_over(e2b, built)
+    in_the_way.rmdir()
+    await e2b.AsyncTemplate.build(quick, "not-saved")
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "named"), [(65_000, 512, "processors"), (1, 1 << 30, "memoryMB")]
+)
+async def test_a_template_is_no_way_to_a_sandbox_larger_than_may_be(
+    e2b: E2B, processors: int, memory: int, named: str
+) -> None:
+    template = e2b.AsyncTemplate().from_base_image()
+    with pytest.raises(BuildException, match=f"400: {named}: .* is more than a sandbox of this runtime"):
+        await e2b.AsyncTemplate.build(template, "too-large", cpu_count=processors, memory_mb=memory)
+
+
+async def test_the_memory_of_a_build_is_watched_over_too(unprivileged_runtime: RuntimeProcess) -> None:
+    e2b = unprivileged_runtime.client
+    holding = "python3 -c \"held = b'x' * (60 << 20); import time; time.sleep(4)\""
+    together = f"for i in 1 2 3; do {holding} & done; for job in $(jobs -p); do wait $job || exit 9; done"
+    with pytest.raises(BuildException, match="exit status 9"):
+        await e2b.AsyncTemplate.build(
+            e2b.AsyncTemplate().from_base_image().run_cmd(together), "too-much-memory", memory_mb=128
+        )
+
+
 async def test_templates_are_a_team_s_own_unless_they_are_published() -> None:
     with runtime_folder() as state:
         runtime = RuntimeProcess(state, api_keys="others:key-of-others")
