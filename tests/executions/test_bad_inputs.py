@@ -23,7 +23,7 @@ BAD_COMMANDS: list[BadInput] = [
     ({"cwd": "/tmp\0"}, "INVALID", "cwd"),
     ({"cwd": "/" + "d" * 5000}, "INVALID", "cwd"),
     ({"user": "nobody-of-this-name"}, "INVALID", "user"),
-    ({"user": "root"}, "INVALID", "user"),
+    ({"user": "nobody-here"}, "INVALID", "user"),
     ({"user": ""}, "INVALID", "user"),
     ({"user": "a\0b"}, "INVALID", "user"),
     ({"timeoutSeconds": 0}, "INVALID", "timeoutSeconds"),

@@ -93,12 +93,12 @@ async def test_what_is_no_file_to_read_is_no_download(
     status: int,
     code: str,
 ) -> None:
-    await client.run(sandbox_id, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
+    await client.run(sandbox_id, "mkfifo pipe; ln -s /proc/1/environ shut", cwd=folder)
     key = await signing_key(product.database)
     address, _, token = digits.rpartition("/")
     link = read_link(key, token)
     folder = link.path.removesuffix("/digits")
-    await client.run(sandbox_id, "mkfifo pipe; touch shut; chmod 0 shut", cwd=folder)
+    await client.run(sandbox_id, "mkfifo pipe; ln -s /proc/1/environ shut", cwd=folder)
     other = FileLink(link.key_id, link.sandbox_id, f"{folder}/{path}", link.expires_at)
     for method in ("GET", "HEAD"):
         answer = await client.http.request(method, f"{address}/{sign_link(key, other)}")

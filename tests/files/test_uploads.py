@@ -18,7 +18,7 @@ from tests.fixtures.client import Client
         ("sandboxId={sandbox_id}&path={folder}/a%00b", {}, 400, "INVALID"),
         ("sandboxId={sandbox_id}&path=", {}, 400, "INVALID"),
         ("sandboxId={sandbox_id}&path={folder}", {}, 400, "INVALID"),
-        ("sandboxId={sandbox_id}&path=/usr/new", {}, 403, "FORBIDDEN"),
+        ("sandboxId={sandbox_id}&path=/run/runtime/new", {}, 403, "FORBIDDEN"),
         ("sandboxId={sandbox_id}&path={folder}/a&mode=999", {}, 400, "INVALID"),
         ("sandboxId={sandbox_id}&path={folder}/a", {"Content-Encoding": "gzip"}, 415, "BAD_REQUEST"),
         (
