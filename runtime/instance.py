@@ -84,7 +84,7 @@ class Runtime:
         self.snapshots = Snapshots(self.host, self.templates.catalogue)
         self.layers.add_user(self._layers_of_sandboxes)
         self.layers.add_user(self.templates.layers)
-        self.volumes = VolumeStore(layout, settings.volume_limit, self._volumes_of_sandboxes)
+        self.volumes = VolumeStore(layout, settings.volume_limit, self.host.volumes)
         self.disk_watch = DiskWatch(self._engine.running, self._store)
         self.metrics = Metrics(self.host, self.disk_watch, self._engine.running)
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,9 +156,6 @@ class Runtime:
         self._engine.close()
         await asyncio.to_thread(self._disks.close)
         log.info("start_given_up", kept=len(self.host.records))
-
-    def _volumes_of_sandboxes(self) -> set[str]:
-        return {mount.volume_id for record in self.host.records.values() for mount in record.volumes}
 
     def _layers_of_sandboxes(self) -> set[str]:
         return {layer for record in self.host.records.values() for layer in record.layers}

@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,8 +18,11 @@ from runtime.control_plane.teams import team_of
 from runtime.host.errors import HostError, InvalidSandboxRequestError
 from runtime.host.requests import SandboxRequest, alike
 from runtime.host.sandbox_host import SandboxHost
+from runtime.layers.merging import NO_ROOM
 from runtime.settings import RuntimeSettings
 from runtime.templates.snapshots import Snapshot, Snapshots
+
+log = structlog.get_logger("runtime.snapshots")
 
 MOST_FORKS = 20
 
@@ -76,6 +80,9 @@ class SnapshotEndpoints:
             record = await self._host.create(wanted)
         except HostError as error:
             return {"error": {"code": int(status_of(error)), "message": str(error)}}
+        except OSError as error:
+            log.warning("fork_not_made", error=str(error))
+            return {"error": _told(error)}
         return {"sandbox": created(record, self._domain)}
 
     def _check(self, body: Forking) -> None:
@@ -89,6 +96,14 @@ class SnapshotEndpoints:
                 f"({self._settings.sandbox_limit})"
             )
         self._host.check_lifetime(body.timeout)
+
+
+def _told(error: OSError) -> dict[str, Any]:
+    if error.errno in NO_ROOM:
+        message = "There is no room on the disk for another sandbox; kill some, or delete snapshots."
+        return {"code": int(HTTPStatus.INSUFFICIENT_STORAGE), "message": message}
+    message = "The fork could not be made on this machine; the runtime's log tells why."
+    return {"code": int(HTTPStatus.INTERNAL_SERVER_ERROR), "message": message}
 
 
 def _row(snapshot: Snapshot) -> dict[str, Any]:

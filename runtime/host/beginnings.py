@@ -1,7 +1,6 @@
 """How a sandbox begins: taken from the warm ones or made anew, with what runs in it by itself."""
 
-import asyncio
-
+from runtime.host.background import to_its_end
 from runtime.host.engine import Engine
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
@@ -35,7 +34,7 @@ class Beginnings:
         try:
             if warm is None:
                 record.user_id = self._user_ids.take()
-                await asyncio.to_thread(self._store.make, record)
+                await to_its_end(self._store.make, record)
                 await self.begin(record)
             else:
                 await self._engine.put_to_use(warm)

@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from runtime.host.errors import SandboxGoneError
+from runtime.host.background import to_its_end
 from runtime.host.record import SandboxRecord
 from runtime.host.sandbox import Sandbox
+from runtime.host.stillness import Stillness
 from runtime.host.store import Store
 from runtime.layers.store import LayerStore, new_layer_id
 
@@ -23,6 +24,7 @@ class Captures:
     def __init__(self, store: Store, layers: LayerStore) -> None:
         self._store = store
         self._layers = layers
+        self._stillness = Stillness(store)
 
     @asynccontextmanager
     async def of(self, record: SandboxRecord, sandbox: Sandbox | None) -> AsyncIterator[list[str]]:
@@ -41,6 +43,10 @@ class Captures:
             elif changed and sandbox is not None:
                 await self._copy(record, sandbox, layers[0])
             async with self._layers.flattened(layers) as flattened:
+                if sandbox is None and flattened != record.layers:
+                    # What it lies on grows by one with each capture, and so would those it has to lie on.
+                    record.layers = [*flattened]
+                    self._store.save(record)
                 yield flattened
         self._layers.sweep()
 
@@ -50,38 +56,21 @@ class Captures:
         if changes.with_name("work").is_dir():  # else its files are out of reach for now
             record.layers = self._layers.retake(record.layers, changes)
 
-    async def thaw(self, record: SandboxRecord, sandbox: Sandbox, frozen_seconds: float = 0) -> None:
-        """Let a sandbox go on that was frozen to be copied."""
-        if record.frozen:
-            with suppress(SandboxGoneError):
-                await sandbox.resume(frozen_seconds)
-            record.frozen = False
-            self._store.save(record)
-
     async def _take(self, record: SandboxRecord, layers: Sequence[str]) -> None:
         # The record goes first: a runtime that is killed here finds by it what became of the files.
         record.layers = [*layers]
         self._store.save(record)
         try:
-            await asyncio.to_thread(self._layers.take, layers[0], self._changes(record))
-        except OSError:
+            await to_its_end(self._layers.take, layers[0], self._changes(record))
+        except BaseException:
             self.recover(record)
             self._store.save(record)
             raise
 
     async def _copy(self, record: SandboxRecord, sandbox: Sandbox, layer: str) -> None:
         began = time.monotonic()
-        if record.state == "running":
-            record.frozen = True
-            self._store.save(record)
-            await sandbox.pause()
-        copying = asyncio.ensure_future(asyncio.to_thread(self._layers.copy, layer, self._changes(record)))
-        try:
-            await asyncio.shield(copying)
-        finally:
-            # One who goes away doesn't end the copying, and nothing may change before it has ended.
-            await asyncio.wait([copying])
-            await self.thaw(record, sandbox, time.monotonic() - began)
+        async with self._stillness.during(record, sandbox):
+            await to_its_end(self._layers.copy, layer, self._changes(record))
         log.info(
             "sandbox_captured", sandbox=record.id, layer=layer, seconds=round(time.monotonic() - began, 3)
         )

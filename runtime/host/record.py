@@ -101,7 +101,7 @@ class SandboxRecord:
     interrupted: bool = False
     """Paused because the runtime stopped, not because anyone asked: its time still runs out."""
     frozen: bool = False
-    """Stopped for a moment, to be copied; though its state is running."""
+    """Its processes may not stand or run as the state says: they are being stopped, copied or continued."""
     is_warm: bool = False
     """Started before anybody asked for it: nobody's yet, so a restarted runtime ends it."""
     pid1: Pid1 | None = None

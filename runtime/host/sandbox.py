@@ -7,7 +7,6 @@ import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from runtime.host import background
 from runtime.host.accounts import KNOWN, NAME, ROOT, Account, UnknownUserError
@@ -17,37 +16,16 @@ from runtime.host.limits import LimitGroup
 from runtime.host.process import Process, ProcessRequest
 from runtime.host.process_start import INPUT_PLACE, OutputPolicy, fit_out, take_terminal, take_up, write_card
 from runtime.host.record import SandboxRecord
+from runtime.host.spawn_request import SpawnRequest
 from runtime.host.supervisor_connection import SupervisorConnection
 from runtime.network.egress import PROXY_VARIABLES, SandboxEgress
 
 ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
 HEALTH_SECONDS = 2
+STILL_SECONDS = 60
+"""For so long a start waits while the sandbox is copied."""
 ENDED_KEPT = 256
-
-
-@dataclass(frozen=True)
-class SpawnRequest:
-    """What the supervisor is to start; how it reads the fields: `runtime.inside.supervisor`."""
-
-    arguments: Sequence[str]
-    variables: Mapping[str, str]
-    directory: str
-    places: str
-    identity: str
-    terminal_size: str = ""
-
-    def fields(self) -> tuple[str, ...]:
-        """In the order of the message."""
-        variables = [f"{name}={value}" for name, value in self.variables.items()]
-        return (
-            self.directory,
-            "\0".join(self.arguments),
-            "\0".join(variables),
-            self.places,
-            self.terminal_size,
-            self.identity,
-        )
 
 
 class Sandbox:
@@ -68,6 +46,8 @@ class Sandbox:
         """Whether it has as much on disk as it may."""
         self.disk_was_full = False
         self.ended = asyncio.Event()
+        self._moves = asyncio.Event()
+        self._moves.set()
         self.processes: dict[int, Process] = {}
         self.ended_processes: list[Process] = []
         self._by_key: dict[str, Process] = {}
@@ -212,13 +192,22 @@ class Sandbox:
 
     async def pause(self) -> None:
         """Stop every process where it stands."""
+        self._moves.clear()
         await self._supervisor.request("stop_all")
+        self.hold()
+
+    def hold(self) -> None:
+        """Its processes stand: their time stands too, and no more are started."""
+        self._moves.clear()
         for process in self.processes.values():
             process.pause()
 
     async def resume(self, paused_seconds: float) -> None:
         """Let every process go on; their deadlines have stood still."""
-        await self._supervisor.request("continue_all")
+        try:
+            await self._supervisor.request("continue_all")
+        finally:
+            self._moves.set()
         for process in self.processes.values():
             process.resume(paused_seconds)
             write_card(process)
@@ -294,14 +283,26 @@ class Sandbox:
             await self.signal(process, signal.SIGKILL)
 
     async def _ask_to_spawn(
-        self, key: str, start: "SpawnRequest", descriptors: Sequence[int]
+        self, key: str, start: SpawnRequest, descriptors: Sequence[int]
     ) -> tuple[int, list[int]]:
+        await self._move()
         answer = await self._supervisor.request(
             "spawn", *start.fields(), descriptors=descriptors, request=key
         )
         if not answer.fields or not answer.fields[0].isdigit() or len(answer.fields[0]) > 8:
             raise SandboxGoneError("The sandbox's supervisor gave no process id.")
         return int(answer.fields[0]), answer.descriptors
+
+    async def _move(self) -> None:
+        """Wait until what is started now would move, and be in no copy half made."""
+        try:
+            async with asyncio.timeout(STILL_SECONDS):
+                while not self._moves.is_set():
+                    if self.record.state == "paused":
+                        raise SandboxGoneError("The sandbox was paused; resume it.")
+                    await self._moves.wait()
+        except TimeoutError:
+            raise SandboxGoneError("The sandbox is still being copied; try again later.") from None
 
     def _new_key(self) -> str:
         self._count += 1
@@ -354,6 +355,7 @@ class Sandbox:
         if self.ended.is_set():
             return
         self.ended.set()
+        self._moves.set()
         if self.egress is not None:
             self.egress.close()
         for process in self.processes.values():

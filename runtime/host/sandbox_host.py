@@ -4,6 +4,7 @@ Every change of a sandbox's state goes through here, one at a time for each sand
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from runtime.host.captures import Captures
 from runtime.host.endings import Endings
 from runtime.host.engine import Engine
 from runtime.host.errors import (
+    HostError,
     HostStoppingError,
     IdempotencyMismatchError,
     InvalidSandboxRequestError,
@@ -30,6 +32,7 @@ from runtime.host.process import Process
 from runtime.host.record import EndReason, SandboxRecord
 from runtime.host.requests import SandboxRequest, new_record
 from runtime.host.sandbox import Sandbox
+from runtime.host.stillness import Stillness
 from runtime.host.store import Store
 from runtime.host.user_ids import UserIds
 from runtime.host.warm import WarmSandboxes
@@ -69,10 +72,12 @@ class SandboxHost:
         self._network = network
         self._layers = layers
         self._captures = Captures(store, layers)
+        self._stillness = Stillness(store)
         self._locks: dict[str, asyncio.Lock] = {}
         self._by_idempotency_key: dict[tuple[str, str], asyncio.Task[SandboxRecord]] = {}
         self._creations: set[asyncio.Task[SandboxRecord]] = set()
         self._making = 0
+        self._volumes_held: Counter[str] = Counter()
         self.warm = WarmSandboxes(settings, store, engine, user_ids, lambda: self._making > 0)
         self._beginnings = Beginnings(settings, store, engine, user_ids, self.warm)
         self._stopping = False
@@ -108,15 +113,16 @@ class SandboxHost:
 
     async def create(self, request: SandboxRequest, idempotency_key: str | None = None) -> SandboxRecord:
         """Make a sandbox and start it; the same idempotency key gives a team the same one again."""
+        self._refuse_when_stopping()
         if idempotency_key is None:
-            return await self._begin_creation(request, None)
+            return await self._make(request, None)
         for record in self.records.values():
             if (record.team, record.idempotency_key) == (request.team, idempotency_key):
                 return _same(record, request)
         name = request.team, idempotency_key
         making = self._by_idempotency_key.get(name)
         if making is None:
-            making = self._begin_creation(request, idempotency_key)
+            making = self._make(request, idempotency_key)
             self._by_idempotency_key[name] = making
             making.add_done_callback(lambda _: self._by_idempotency_key.pop(name, None))
         return _same(await asyncio.shield(making), request)
@@ -158,9 +164,8 @@ class SandboxHost:
             if sandbox is None:
                 await self._beginnings.begin(record)
             else:
-                paused_at = record.paused_at or datetime.now(UTC)
-                await sandbox.resume((datetime.now(UTC) - paused_at).total_seconds())
-            record.state = "running"
+                await self._stillness.resume(record, sandbox)
+            record.state, record.frozen = "running", False
             record.paused_at = None
             record.interrupted = False
             record.end_at = end_at
@@ -234,10 +239,10 @@ class SandboxHost:
             sandbox = await self._engine.take_up(record)
             await asyncio.to_thread(self._captures.recover, record)
             if sandbox is not None:
-                await self._captures.thaw(record, sandbox)
+                await self._stillness.settle(record, sandbox)
                 log.info("sandbox_taken_up", sandbox=record.id, state=record.state)
                 continue
-            record.pid1 = None
+            record.pid1, record.frozen = None, False
             if record.state == "running":
                 record.state, record.pause_mode, record.interrupted = "paused", "filesystem", True
             record.pause_mode = "filesystem"
@@ -249,22 +254,24 @@ class SandboxHost:
     async def close(self) -> None:
         """End every sandbox's processes, and keep its files for the next runtime."""
         self._stopping = True
-        creations = list(self._creations)
-        for creation in creations:
-            creation.cancel()
-        await asyncio.gather(*creations, return_exceptions=True)
         await self.warm.close()
+        await asyncio.sleep(0)  # those that have not begun refuse by themselves
+        for creation in self._creations:
+            creation.cancel()
+        await asyncio.gather(*self._creations, return_exceptions=True)
         bound = asyncio.Semaphore(STOPS_AT_ONCE)
         await asyncio.gather(*(self._interrupt(record, bound) for record in list(self.records.values())))
 
-    def _begin_creation(
-        self, request: SandboxRequest, idempotency_key: str | None
-    ) -> asyncio.Task[SandboxRecord]:
-        """A creation that `close` can break off, so that nothing begins to run behind its back."""
-        creation = asyncio.ensure_future(self._create(request, idempotency_key))
-        self._creations.add(creation)
-        creation.add_done_callback(self._creations.discard)
-        return creation
+    def volumes(self) -> set[str]:
+        """The ids of those that some sandbox has, or is about to have."""
+        mounted = {mount.volume_id for record in self.records.values() for mount in record.volumes}
+        return mounted | set(self._volumes_held)
+
+    def _make(self, request: SandboxRequest, idempotency_key: str | None) -> asyncio.Task[SandboxRecord]:
+        making = asyncio.ensure_future(self._create(request, idempotency_key))
+        self._creations.add(making)
+        making.add_done_callback(self._creations.discard)
+        return making
 
     async def _create(self, request: SandboxRequest, idempotency_key: str | None) -> SandboxRecord:
         self._refuse_when_stopping()
@@ -274,6 +281,8 @@ class SandboxHost:
         if len(self.records) + self._making >= limit:
             raise SandboxLimitError(f"you have reached the maximum number of concurrent sandboxes ({limit})")
         self._layers.check(request.layers)
+        volumes = Counter(mount.volume_id for mount in request.volumes)
+        self._volumes_held += volumes
         self._making += 1
         try:
             with self._layers.holding(request.layers):
@@ -287,6 +296,7 @@ class SandboxHost:
             raise
         finally:
             self._making -= 1
+            self._volumes_held -= volumes
         self.journal.write(record.id, "sandbox created", template=record.template)
         log.info("sandbox_created", sandbox=record.id, template=record.template, team=record.team)
         return record
@@ -295,15 +305,13 @@ class SandboxHost:
         if record.state == "paused":
             raise SandboxConflictError(f"sandbox {record.id} is already paused")
         sandbox = self._engine.find(record.id)
-        # First of all no request may reach it any more.
-        record.state = "paused"
-        record.pause_mode = "full" if memory else "filesystem"
-        record.paused_at = datetime.now(UTC)
         if memory and sandbox is not None:
-            await sandbox.pause()
+            await self._stillness.pause(record, sandbox)
         else:
+            # First of all no request may reach it any more.
+            record.state, record.pause_mode, record.paused_at = "paused", "filesystem", datetime.now(UTC)
             await self._engine.stop(record)
-        self._store.save(record)
+            self._store.save(record)
         self.journal.write(record.id, "sandbox paused", mode=record.pause_mode)
         log.info("sandbox_paused", sandbox=record.id, mode=record.pause_mode)
 
@@ -317,7 +325,12 @@ class SandboxHost:
                 record.interrupted = False
                 self._store.save(record)
             elif record.auto_pause:
-                await self._pause(record, memory=record.auto_pause_memory)
+                try:
+                    await self._pause(record, memory=record.auto_pause_memory)
+                except HostError as error:
+                    # Its time is over, so it may not run on; its files are kept at least.
+                    log.warning("sandbox_paused_without_memory", sandbox=record.id, error=str(error))
+                    await self._pause(record, memory=False)
             else:
                 await self._end(record, "EXPIRED")
 

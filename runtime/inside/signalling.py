@@ -23,12 +23,13 @@ def stop_everything() -> list[int]:
 
 def continue_everything(stopped_before: list[int]) -> None:
     """Let every process go on, but for those that were stopped before."""
-    _signal_everything(_signal.SIGCONT)
-    for pid in stopped_before:
-        try:
-            posix.kill(pid, _signal.SIGSTOP)
-        except ProcessLookupError:
-            pass
+    # One by one: continued for however short a time, those would have gone on. All stand, so none is new.
+    for pid in _all_pids():
+        if pid not in stopped_before:
+            try:
+                posix.kill(pid, _signal.SIGCONT)
+            except (ProcessLookupError, PermissionError):
+                pass
 
 
 def kill_everything() -> None:

@@ -60,7 +60,7 @@ class Supervisor:
         self.kept: dict[bytes, list[int]] = {}
         self.pids: dict[bytes, int] = {}
         self.listeners: dict[int, _socket.socket] = {}
-        self.stopped_before: list[int] = []
+        self.stopped_before: list[int] | None = None
         self.wakeup, write_end = posix.pipe2(posix.O_NONBLOCK | posix.O_CLOEXEC)
         _signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
@@ -148,9 +148,13 @@ class Supervisor:
         if verb == b"signal":
             self.signal(int(fields[0]), int(fields[1]))
         elif verb == b"stop_all":
-            self.stopped_before = stop_everything()
+            stopped = stop_everything()
+            if self.stopped_before is None:  # else those are ours, that were stopped the first time
+                self.stopped_before = stopped
         elif verb == b"continue_all":
-            continue_everything(self.stopped_before)
+            if self.stopped_before is not None:  # else those that stand do so for reasons of their own
+                continue_everything(self.stopped_before)
+                self.stopped_before = None
         elif verb == b"kill_all":
             kill_everything()
         elif verb == b"dial":

@@ -117,8 +117,9 @@ class LayerStore:
                 flat = self._flattened.get(below)
                 if flat is None or not self.folder(flat).is_dir():
                     flat = new_layer_id()
-                    await asyncio.to_thread(self._merge, flat, below)
-                    self._flattened[below] = flat
+                    with self.holding([flat]):
+                        await asyncio.to_thread(self._merge, flat, below)
+                        self._flattened[below] = flat
                     log.info("layers_flattened", layers=len(below), into=flat)
             with self.holding([flat]):
                 yield [layers[0], flat]

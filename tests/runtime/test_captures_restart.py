@@ -28,6 +28,15 @@ def layers_of(runtime: RuntimeProcess) -> list[Path]:
     return [each for each in found if not each.name.startswith(("new-", "old-"))]
 
 
+async def until_frozen(runtime: RuntimeProcess, sandbox: AsyncSandbox) -> Path:
+    """Until a sandbox is being copied; gives its record."""
+    record = runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json"
+    async with asyncio.timeout(10):
+        while b'"frozen":true' not in record.read_bytes():
+            await asyncio.sleep(0)
+    return record
+
+
 async def test_a_fork_that_there_is_no_room_for_fails_by_itself(small_runtime: RuntimeProcess) -> None:
     parent = await small_runtime.client.AsyncSandbox.create(timeout=60)
     other = await small_runtime.client.AsyncSandbox.create(timeout=60)
@@ -65,10 +74,7 @@ async def test_a_sandbox_that_was_frozen_when_its_runtime_was_killed_goes_on(
     parent = await small_runtime.client.AsyncSandbox.create(timeout=600)
     await parent.commands.run("head -c 300M /dev/zero > big; for i in $(seq 300); do echo > $i; done")
     forking = asyncio.ensure_future(parent.fork())
-    record = small_runtime.state / "sandboxes" / parent.sandbox_id / "meta.json"
-    async with asyncio.timeout(10):
-        while b'"frozen":true' not in record.read_bytes():
-            await asyncio.sleep(0)
+    record = await until_frozen(small_runtime, parent)
     await small_runtime.kill()
     await asyncio.gather(forking, return_exceptions=True)
     await small_runtime.start()
@@ -77,6 +83,21 @@ async def test_a_sandbox_that_was_frozen_when_its_runtime_was_killed_goes_on(
     assert b'"frozen":false' in record.read_bytes()
     assert layers_of(small_runtime) == [], "what was half copied is gone"
     await again.kill()
+
+
+async def test_what_is_started_while_a_sandbox_is_copied_is_in_no_copy(
+    small_runtime: RuntimeProcess,
+) -> None:
+    parent = await small_runtime.client.AsyncSandbox.create(timeout=600)
+    await parent.commands.run("head -c 300M /dev/zero > big")
+    forking = asyncio.ensure_future(parent.fork())
+    await until_frozen(small_runtime, parent)
+    late = asyncio.gather(parent.commands.run("touch late; ls"), parent.files.write("later", ""))
+    (child,) = await forking
+    assert isinstance(child, AsyncSandbox)
+    assert (await child.commands.run("ls")).stdout == "big\n"
+    assert "late\n" in (await late)[0].stdout
+    await asyncio.gather(parent.kill(), child.kill())
 
 
 async def test_snapshots_outlive_the_runtime_and_layers_that_nobody_uses_do_not(

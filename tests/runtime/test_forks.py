@@ -1,11 +1,13 @@
 """Forks of sandboxes, through E2B's Python SDK."""
 
 import asyncio
+import json
 
 import pytest
 from e2b import E2B, AsyncSandbox, SandboxException
 
 from runtime.layers.store import MOST_LAYERS
+from tests.fixtures.runtime import RuntimeProcess
 
 
 async def test_forks_begin_with_the_parents_files_and_settings_and_go_their_own_ways(e2b: E2B) -> None:
@@ -63,7 +65,29 @@ async def test_impossible_forks_are_refused_before_anything_stands_still(e2b: E2
 async def test_a_tree_too_deep_to_copy_is_refused_and_the_sandbox_goes_on(e2b: E2B) -> None:
     parent = await e2b.AsyncSandbox.create(timeout=60)
     await parent.commands.run("for i in $(seq 300); do mkdir d && cd d || exit 1; done")
-    with pytest.raises(SandboxException, match="400: Folders are nested more than 256 deep"):
-        await parent.fork()
-    assert (await parent.commands.run("echo on")).stdout == "on\n"
+    for stopped in (False, True):
+        if stopped:
+            await parent.pause(keep_memory=False)
+        with pytest.raises(SandboxException, match="400: Folders are nested more than 256 deep"):
+            await parent.fork()
+        await parent.connect()
+        assert (await parent.commands.run("echo on; ls")).stdout == "on\nd\n"
     await parent.kill()
+
+
+async def test_a_stopped_sandbox_lies_on_few_layers_however_often_it_is_captured(
+    e2b: E2B, runtime: RuntimeProcess
+) -> None:
+    sandbox = await e2b.AsyncSandbox.create(timeout=120)
+    record = runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json"
+    for number in range(MOST_LAYERS + 1):
+        await sandbox.files.write(f"file-{number}", str(number))
+        await sandbox.pause(keep_memory=False)
+        (child,) = await sandbox.fork(timeout=120)
+        assert isinstance(child, AsyncSandbox)
+        await child.kill()
+        await sandbox.connect()
+    assert len(json.loads(record.read_bytes())["layers"]) == 2
+    names = [entry.name for entry in await sandbox.files.list("/home/user")]
+    assert sorted(names) == sorted(f"file-{number}" for number in range(MOST_LAYERS + 1))
+    await sandbox.kill()

@@ -9,7 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from e2b import AsyncCommandHandle, CommandExitException, CommandResult, SandboxState
+from e2b import (
+    AsyncCommandHandle,
+    AsyncSandbox,
+    CommandExitException,
+    CommandResult,
+    SandboxState,
+)
 from e2b.exceptions import ServiceBusyException
 
 from tests.fixtures.runtime import REPOSITORY, UNPRIVILEGED_USER, RuntimeProcess, runtime_folder
@@ -116,6 +122,55 @@ async def test_a_killed_runtime_finds_a_paused_sandbox_paused(own_runtime: Runti
     assert [process.pid for process in await resumed.commands.list()] == [handle.pid]
 
 
+async def test_a_sandbox_that_was_being_paused_when_its_runtime_was_killed_stands_still(
+    own_runtime: RuntimeProcess,
+) -> None:
+    sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
+    await sandbox.commands.run("while :; do echo >> count; done", background=True, timeout=0)
+    # One that its user has stopped, and that nobody else may continue.
+    held = await sandbox.commands.run("kill -STOP $$; echo", background=True, timeout=0)
+    shown = f"cut -d' ' -f3 /proc/{held.pid}/stat; wc -l < count"
+    async with asyncio.timeout(10):
+        while not (await sandbox.commands.run(shown)).stdout.startswith("T\n"):
+            pass
+    await sandbox.pause()
+    await sandbox.connect()
+    await own_runtime.kill()
+    record = own_runtime.state / "sandboxes" / sandbox.sandbox_id / "meta.json"
+    written = json.loads(record.read_text())
+    written |= {"state": "paused", "paused_at": written["started_at"], "frozen": True}
+    record.write_text(json.dumps(written))
+    await own_runtime.start()
+    assert b'"frozen":false' in record.read_bytes()
+    states = [_state_of(pid) for pid in _children_of(own_runtime.supervisor_of(sandbox.sandbox_id))]
+    assert len(states) >= 2
+    assert set(states) == {"T"}
+    again = await own_runtime.client.AsyncSandbox.connect(sandbox.sandbox_id, timeout=60)
+    state, lines = (await again.commands.run(shown)).stdout.split()
+    assert state == "T"
+    async with asyncio.timeout(10):
+        while (await again.commands.run(shown)).stdout.split()[1] == lines:
+            pass
+
+
+async def test_a_sandbox_that_is_being_made_at_a_stop_is_not_made(own_runtime: RuntimeProcess) -> None:
+    client = own_runtime.client
+    making = asyncio.gather(
+        *(client.AsyncSandbox.create(timeout=300) for _ in range(6)), return_exceptions=True
+    )
+    async with asyncio.timeout(10):
+        while not list((own_runtime.state / "sandboxes").iterdir()):
+            await asyncio.sleep(0)
+    await own_runtime.stop()
+    made = await making
+    refused = [each for each in made if isinstance(each, ServiceBusyException)]
+    assert refused
+    kept = {each.sandbox_id for each in made if isinstance(each, AsyncSandbox)}
+    assert {folder.name for folder in (own_runtime.state / "sandboxes").iterdir()} == kept
+    assert _processes_with(str(own_runtime.state)) == []
+    await own_runtime.start()
+
+
 async def test_a_sandbox_whose_supervisor_died_is_told_as_crashed(own_runtime: RuntimeProcess) -> None:
     sandbox = await own_runtime.client.AsyncSandbox.create(timeout=300)
     os.kill(own_runtime.supervisor_of(sandbox.sandbox_id), signal.SIGKILL)
@@ -212,6 +267,14 @@ async def _result(handle: AsyncCommandHandle) -> CommandResult | CommandExitExce
         return await handle.wait()
     except CommandExitException as ended:
         return ended
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _processes_with(words: str) -> list[int]:

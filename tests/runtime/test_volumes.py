@@ -256,3 +256,18 @@ async def test_a_runtime_of_an_ordinary_user_has_volumes_too(unprivileged_runtim
     await volume.remove("/closed", api_url=url)
     assert await e2b.AsyncVolume.destroy(volume.volume_id) is True
     assert [*Path(unprivileged_runtime.state, "volumes").iterdir()] == []
+
+
+async def test_a_volume_of_a_sandbox_that_is_being_made_stays(e2b: E2B, runtime: RuntimeProcess) -> None:
+    volume = await e2b.AsyncVolume.create("of-one-being-made")
+    there = len(list((runtime.state / "sandboxes").iterdir()))
+    making = asyncio.ensure_future(e2b.AsyncSandbox.create(timeout=60, volume_mounts={"/mnt/data": volume}))
+    async with asyncio.timeout(10):
+        while len(list((runtime.state / "sandboxes").iterdir())) == there:
+            await asyncio.sleep(0)
+    with pytest.raises(VolumeException, match="mounted in sandboxes"):
+        await e2b.AsyncVolume.destroy(volume.volume_id)
+    sandbox = await making
+    assert (await sandbox.commands.run("touch /mnt/data/file && echo on")).stdout == "on\n"
+    await sandbox.kill()
+    assert await e2b.AsyncVolume.destroy(volume.volume_id) is True
