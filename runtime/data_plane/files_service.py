@@ -25,7 +25,7 @@ from runtime.data_plane.routing import (
     token_matches,
 )
 from runtime.data_plane.signatures import Operation, SignedRequest
-from runtime.data_plane.uploads import upload
+from runtime.data_plane.uploads import drain, upload
 from runtime.host.accounts import Account, UnknownUserError
 from runtime.host.errors import SandboxGoneError
 from runtime.host.record import SandboxRecord
@@ -54,6 +54,8 @@ class FilesService:
         except ClientDisconnect:
             return
         except FileOperationError as error:
+            if request.method == "POST":
+                await drain(request)
             await _refusal(error)(scope, receive, send)
         except (SandboxGoneError, TruncatedDownloadError, TimeoutError) as error:
             raise StreamAbortedError(str(error)) from error

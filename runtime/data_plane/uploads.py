@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.data_plane.entries import metadata_of, text_of
@@ -24,7 +24,7 @@ from runtime.data_plane.pipes import make_pipe, write_pipe
 MAX_UPLOAD_BYTES = 64 * 1024**3
 MAX_METADATA_BYTES = 8_192
 CLIENT_STALLED_SECONDS = 120.0
-DRAINED_BYTES = 8 * 1024 * 1024
+DRAINED_BYTES, DRAINED_SECONDS = 8 * 1024 * 1024, 10.0
 
 _METADATA_PREFIX = "x-metadata-"
 _METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
@@ -33,13 +33,7 @@ _IDENTITY, _GZIP = b"", b"gzip"
 
 async def upload(request: Request, agent: FileAgentConnection) -> Response:
     """Write the files of a request's body; answers with what was written."""
-    body = _bounded(request)
-    try:
-        written = await _written(request, agent, body)
-    except FileOperationError:
-        await _drain(body)
-        raise
-    return JSONResponse(written)
+    return JSONResponse(await _written(request, agent, _bounded(request)))
 
 
 async def _written(request: Request, agent: FileAgentConnection, body: AsyncIterator[bytes]) -> list[Any]:
@@ -208,11 +202,13 @@ def _refuse_more_than_allowed(size: int) -> None:
         raise FileOperationError("too_large", f"one request can carry at most {MAX_UPLOAD_BYTES} bytes")
 
 
-async def _drain(body: AsyncIterator[bytes]) -> None:
+async def drain(request: Request) -> None:
     """Take what a refused sender still has under way, within bounds, so that it reads the answer."""
     drained = 0
-    with contextlib.suppress(FileOperationError):
-        async for chunk in body:
-            drained += len(chunk)
-            if drained > DRAINED_BYTES:
-                return
+    # Of a stream that was read to its end, Starlette says RuntimeError.
+    with contextlib.suppress(TimeoutError, RuntimeError, ClientDisconnect):
+        async with asyncio.timeout(DRAINED_SECONDS):
+            async for chunk in request.stream():
+                drained += len(chunk)
+                if drained > DRAINED_BYTES:
+                    return

@@ -29,6 +29,8 @@ class Launcher:
         self._numbers = count(1)
         self._started: dict[int, asyncio.Future[tuple[int, int | None]]] = {}
         self._ends: OrderedDict[int, asyncio.Future[int]] = OrderedDict()
+        self._watched: set[int] = set()
+        """Bubblewraps that the launcher of now started, and will tell the end of."""
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -74,6 +76,8 @@ class Launcher:
 
     async def ended(self, pid: int, seconds: float) -> int | None:
         """The wait status that a bubblewrap ended with; None where it hasn't after so long."""
+        if pid not in self._watched and pid not in self._ends:
+            return 0  # an earlier launcher's, which nobody will tell us of
         try:
             async with asyncio.timeout(seconds):
                 status = await asyncio.shield(self._end_of(pid))
@@ -132,7 +136,10 @@ class Launcher:
         answer = Answer.decode(message)
         if answer.ended is not None:
             self._note_end(answer.pid, answer.ended)
-        elif (started := self._started.get(answer.number)) is not None and not started.done():
+            return
+        if answer.pid not in self._ends:
+            self._watched.add(answer.pid)
+        if (started := self._started.get(answer.number)) is not None and not started.done():
             started.set_result((answer.pid, answer.child))
 
     def _lose(self) -> None:
@@ -142,10 +149,12 @@ class Launcher:
         for waiting in self._started.values():
             if not waiting.done():
                 waiting.set_exception(MachineUnfitError("The launcher of sandboxes has ended; try again."))
+        self._watched.clear()
         for pid in [pid for pid, end in self._ends.items() if not end.done()]:
             self._note_end(pid, 0)  # nobody will tell us any more
 
     def _note_end(self, pid: int, status: int) -> None:
+        self._watched.discard(pid)
         end = self._end_of(pid)
         if not end.done():
             end.set_result(status)

@@ -31,7 +31,7 @@ def test_a_template_is_built_tagged_and_used(e2b: E2B, tmp_path: Path) -> None:
 
 
 def test_a_build_in_the_background_ends(e2b: E2B) -> None:
-    template = e2b.Template().from_base_image().run_cmd("echo done")
+    template = e2b.Template().from_base_image().run_cmd("echo done; : by the synchronous SDK")
     built = e2b.Template.build_in_background(template, "in-the-background")
     told: list[str] = []
     status = e2b.Template.get_build_status(built)
