@@ -63,7 +63,7 @@ async def test_what_a_loud_process_left_in_its_pipe_is_kept_when_nobody_took_it(
     sandbox: AsyncSandbox, processes: ProcessClient
 ) -> None:
     handle = await sandbox.commands.run(
-        "read line; head -c 1000K /dev/urandom | tee copy", background=True, stdin=True
+        "read line; head -c 560K /dev/urandom | tee copy", background=True, stdin=True
     )
     await handle.disconnect()
     await sandbox.commands.send_stdin(handle.pid, "\n")
