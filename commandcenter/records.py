@@ -9,6 +9,7 @@ from commandcenter.keys.records import ApiKey
 from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.snapshots.records import Snapshot
 
 __all__ = [
     "ApiKey",
@@ -21,4 +22,5 @@ __all__ = [
     "Record",
     "Sandbox",
     "SignInLink",
+    "Snapshot",
 ]

@@ -19,6 +19,10 @@ from commandcenter.services import Services
 _COUNTERS = {
     "sandbox_spawn_total": ("Sandboxes that were started.", ("provider",)),
     "sandbox_error_total": ("Failures of providers, by kind.", ("provider", "kind")),
+    "reconcile_findings_total": (
+        "Disagreements between providers and records that were settled, by what was found.",
+        ("provider", "finding"),
+    ),
 }
 _DURATION = "sandbox_execution_duration_seconds"
 

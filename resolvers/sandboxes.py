@@ -12,13 +12,12 @@ from commandcenter.projects.records import Project
 from commandcenter.providers.sandboxes import ProviderMetrics
 from commandcenter.sandboxes.addresses import address_of_port
 from commandcenter.sandboxes.create import CreateSandbox, create_sandbox
-from commandcenter.sandboxes.errors import SandboxNotFoundError
 from commandcenter.sandboxes.extend import extend_sandbox
 from commandcenter.sandboxes.metrics import measure_sandbox
 from commandcenter.sandboxes.pause import pause_sandbox, resume_sandbox
 from commandcenter.sandboxes.queries import SandboxSelection, list_sandboxes
 from commandcenter.sandboxes.records import Sandbox
-from commandcenter.sandboxes.terminate import terminate_sandbox
+from commandcenter.sandboxes.terminate import terminate_sandbox, terminate_sandboxes
 from commandcenter.sandboxes.watch import watch_sandboxes
 from resolvers.connections import ConnectionView, page_request
 from resolvers.context import Info
@@ -119,9 +118,7 @@ async def terminate_many(info: Info, texts: Sequence[str]) -> Outcome[list[Sandb
         if not 1 <= len(texts) <= MOST_AT_ONCE:
             raise InvalidError(f"Give 1 to {MOST_AT_ONCE} sandboxes.", ("sandboxIds",))
         keys = list(dict.fromkeys(key_of(text, TYPE, "sandboxIds") for text in texts))
-        if any(found is None for found in await info.context.sandboxes.load_many(keys)):
-            raise SandboxNotFoundError("sandboxIds")
-        return [await terminate_sandbox(info.context.services, info.context.scope, key) for key in keys]
+        return await terminate_sandboxes(info.context.services, info.context.scope, keys)
 
     return await outcome_of(work())
 

@@ -9,7 +9,7 @@ from resolvers import events
 from resolvers.context import Info
 from resolvers.ids import key_of
 from schema.arguments import After, Filter, First
-from schema.nodes import Connection
+from schema.nodes import Connection, Edge, PageInfo
 from schema.scalars import JSON
 from schema.views import view
 
@@ -22,6 +22,16 @@ class Event:
     address: str | None = strawberry.field(description="The network address that it was asked from.")
     data: JSON = strawberry.field(description="The particulars.")
     at: datetime = strawberry.field(description="When it happened.")
+
+
+@strawberry.type(description="A page of the events of the installation itself.")
+class InstallationEventConnection:
+    edges: list[Edge[Event]] = strawberry.field(description="The events with their cursors.")
+    nodes: list[Event] = strawberry.field(description="The events.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
+    total_count: int = strawberry.field(
+        resolver=events.count_installation_events, description="How many events there are."
+    )
 
 
 @strawberry.input(description="Which events are meant; what is not given does not matter.")
@@ -45,3 +55,11 @@ class EventQueries:
             sandbox = key_of(filter.sandbox_id, "Sandbox", "sandboxId") if filter.sandbox_id else None
             selection = EventSelection(kinds=filter.kind, sandbox_id=sandbox)
         return view(Connection[Event], await events.event_page(info, selection, first, after))
+
+    @strawberry.field(
+        description="What happened that belongs to no project, newest first; for instance administrators."
+    )
+    async def installation_events(
+        self, info: Info, first: First = None, after: After = None
+    ) -> InstallationEventConnection:
+        return view(InstallationEventConnection, await events.installation_event_page(info, first, after))

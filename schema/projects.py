@@ -32,6 +32,7 @@ class Project(Node):
     )
     max_sandboxes: int = strawberry.field(description="How many sandboxes may be live at a time.")
     max_parallel_forks: int = strawberry.field(description="How many forks work at a time.")
+    max_snapshots: int = strawberry.field(description="How many snapshots it may keep.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
@@ -76,6 +77,9 @@ class CreateProjectInput:
     max_parallel_forks: int | None = strawberry.field(
         default=None, description="How many forks work at a time; 5 unless given."
     )
+    max_snapshots: int | None = strawberry.field(
+        default=None, description="How many snapshots it may keep; 20 unless given."
+    )
 
 
 @strawberry.input(description="What to change of the key's project; what is not given stays as it is.")
@@ -93,6 +97,7 @@ class UpdateProjectInput:
     max_parallel_forks: int | None = strawberry.field(
         default=None, description="How many forks work at a time."
     )
+    max_snapshots: int | None = strawberry.field(default=None, description="How many snapshots it may keep.")
 
 
 @strawberry.type(description="What came of a change to a project.")
@@ -114,6 +119,7 @@ def _limits(given: CreateProjectInput | UpdateProjectInput) -> ProjectLimits:
         max_ttl_seconds=given.max_ttl_seconds,
         max_sandboxes=given.max_sandboxes,
         max_parallel_forks=given.max_parallel_forks,
+        max_snapshots=given.max_snapshots,
     )
 
 

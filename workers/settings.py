@@ -7,7 +7,6 @@ from arq.connections import RedisSettings
 from arq.cron import cron
 
 from commandcenter.heartbeats import beating
-from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
 from workers.turns import Turns
@@ -32,7 +31,7 @@ async def open_worker(context: dict[Any, Any]) -> None:
     """Give every job what domain functions work with, as `services` in its context, and its memory."""
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
-    context["turns"], context["doubts"] = Turns(), Doubts()
+    context["turns"] = Turns()
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 

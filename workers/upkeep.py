@@ -1,22 +1,24 @@
 """The schedules that keep sandboxes and executions up.
 
-Rounds of several workers take turns: arq starts each at most once. Within one worker a round leaves out
-what an earlier one still does; so a provider that hangs holds up itself alone.
+Rounds of several workers take turns: arq starts each at most once. A round does not wait for the one
+before: what is under way at a provider is left alone, so what hangs holds up itself alone. The sweep of a
+provider is done by one worker at a time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
 import structlog
+from redis.asyncio import Redis
 
 from commandcenter.executions.abandoned import settle_abandoned
-from commandcenter.sandboxes.doubts import Doubts
+from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
 from commandcenter.services import Services
-from workers.turns import Turns
+from workers.turns import Turns, take_alone
 
 SECONDS_BETWEEN_ROUNDS = 2
 SECONDS_BETWEEN_RECONCILIATIONS = 10
@@ -30,17 +32,20 @@ async def keep_sandboxes_up(context: dict[str, Any]) -> None:
     """End or pause what is due: expiry, idleness, ends that a provider has not confirmed."""
     services: Services = context["services"]
     names = await providers_in_use(services)
-    await _side_by_side(context, "upkeep", {name: partial(keep_up, services, name) for name in names})
+    await _side_by_side("upkeep", {name: keep_up(services, name) for name in names})
 
 
 async def reconcile_providers(context: dict[str, Any]) -> None:
     """Settle what providers have against what our records say."""
     services: Services = context["services"]
-    doubts: Doubts = context["doubts"]
+    redis: Redis = context["redis"]
     rounds = {
-        provider.name: partial(reconcile, services, provider, doubts) for provider in services.providers
+        provider.name: take_alone(
+            redis, f"reconcile {provider.name}", partial(reconcile, services, provider, Patience())
+        )
+        for provider in services.providers
     }
-    await _side_by_side(context, "reconcile", rounds)
+    await _side_by_side("reconcile", rounds)
 
 
 async def settle_executions(context: dict[str, Any]) -> None:
@@ -49,13 +54,8 @@ async def settle_executions(context: dict[str, Any]) -> None:
     await turns.take("settle", partial(settle_abandoned, context["services"]))
 
 
-async def _side_by_side(
-    context: dict[str, Any], kind: str, rounds: Mapping[str, Callable[[], Awaitable[None]]]
-) -> None:
-    turns: Turns = context["turns"]
-    outcomes = await asyncio.gather(
-        *(turns.take(f"{kind} {name}", work) for name, work in rounds.items()), return_exceptions=True
-    )
+async def _side_by_side(kind: str, rounds: Mapping[str, Awaitable[None]]) -> None:
+    outcomes = await asyncio.gather(*rounds.values(), return_exceptions=True)
     for name, outcome in zip(rounds, outcomes, strict=True):
         if isinstance(outcome, Exception):
             _log.error(f"{kind}.failed", provider=name, exc_info=outcome)

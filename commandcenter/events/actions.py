@@ -33,3 +33,12 @@ def record_event(
     )
     session.add(event)
     return event
+
+
+def record_installation_event(
+    session: AsyncSession, task: str, kind: str, subject_id: UUID, **data: Any
+) -> Event:
+    """Write an event that belongs to no project, in the caller's system transaction."""
+    event = Event(project_id=None, kind=kind, subject_id=subject_id, actor=f"system:{task}", data=data)
+    session.add(event)
+    return event

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
+from commandcenter.errors import ForbiddenError
 from commandcenter.events.records import Event
 from commandcenter.pages import Page, PageRequest, read_page
 from commandcenter.texts import require_storable
@@ -36,3 +37,13 @@ async def list_events(
     if selection.subject_id is not None:
         query = query.where(Event.subject_id == selection.subject_id)
     return await read_page(session, query, Event.id, page)
+
+
+async def list_installation_events(session: AsyncSession, scope: Scope, page: PageRequest) -> Page[Event]:
+    """A page of the events that belong to no project, newest first; for instance administrators.
+
+    In a system transaction.
+    """
+    if not scope.is_instance_administrator:
+        raise ForbiddenError("Only an instance administrator's key can see the installation's own events.")
+    return await read_page(session, select(Event).where(Event.project_id.is_(None)), Event.id, page)

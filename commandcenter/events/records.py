@@ -17,6 +17,7 @@ class Event(Record):
 
     `kind` is `<subject>.<what>`, such as `sandbox.terminated`; `subject_id` is the object that it happened
     to; `actor` says who did it (`key:cc_3fk2`, `system:expiry`), `address` from where.
+    Without `project_id` it concerns the installation itself, and no project sees it.
     """
 
     __tablename__ = "events"
@@ -26,7 +27,7 @@ class Event(Record):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("projects.id"))
     kind: Mapped[str] = mapped_column(Text)
     subject_id: Mapped[UUID] = mapped_column()
     sandbox_id: Mapped[UUID | None] = mapped_column()

@@ -15,6 +15,7 @@ _LONGEST_NAME = 100
 _LONGEST_TTL_SECONDS = 30 * 86_400
 _MOST_SANDBOXES = 100_000
 _MOST_FORKS = 1_000
+_MOST_SNAPSHOTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class ProjectLimits:
     max_ttl_seconds: int | None = None
     max_sandboxes: int | None = None
     max_parallel_forks: int | None = None
+    max_snapshots: int | None = None
 
 
 async def create_project(session: AsyncSession, scope: Scope, name: str, limits: ProjectLimits) -> Project:
@@ -34,7 +36,12 @@ async def create_project(session: AsyncSession, scope: Scope, name: str, limits:
     if await session.scalar(select(Project.id).where(Project.name == name)):
         raise ConflictError("There is a project of this name already.", ("name",))
     project = Project(
-        name=name, default_ttl_seconds=3600, max_ttl_seconds=86_400, max_sandboxes=100, max_parallel_forks=5
+        name=name,
+        default_ttl_seconds=3600,
+        max_ttl_seconds=86_400,
+        max_sandboxes=100,
+        max_parallel_forks=5,
+        max_snapshots=20,
     )
     _set_limits(project, limits)
     session.add(project)
@@ -71,6 +78,7 @@ def _set_limits(project: Project, limits: ProjectLimits) -> None:
         "max_ttl_seconds": (1, _LONGEST_TTL_SECONDS),
         "max_sandboxes": (0, _MOST_SANDBOXES),
         "max_parallel_forks": (0, _MOST_FORKS),
+        "max_snapshots": (0, _MOST_SNAPSHOTS),
     }
     for name, (least, most) in bounds.items():
         value = getattr(limits, name)

@@ -1,6 +1,6 @@
 """What can go wrong with a sandbox."""
 
-from commandcenter.errors import DomainError, ErrorCode, NotFoundError, WrongStateError
+from commandcenter.errors import ConflictError, DomainError, ErrorCode, NotFoundError, WrongStateError
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 
@@ -29,6 +29,16 @@ class SandboxStateError(WrongStateError):
         if sandbox.status in _WAYS_OUT and not needed.startswith(sandbox.status):
             message += f" {_WAYS_OUT[sandbox.status]}"
         super().__init__(message, ("sandboxId",))
+
+
+class SandboxBusyError(ConflictError):
+    """Something else is being done to the sandbox, and has been for as long as one may wait."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Something else is being done to the sandbox: it is paused, resumed or captured. Try again.",
+            ("sandboxId",),
+        )
 
 
 class SandboxQuotaError(DomainError):

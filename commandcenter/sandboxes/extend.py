@@ -90,8 +90,9 @@ async def _move_end(
             Sandbox.status == SandboxStatus.RUNNING,
             Sandbox.termination_requested_at.is_(None),
             Sandbox.expires_at == expected,
+            Sandbox.incarnation == sandbox.incarnation,
         )
-        .values(expires_at=until)
+        .values(expires_at=until, status_reason=None, failed_attempts=0, retry_at=None)
         .returning(Sandbox),
         execution_options={"synchronize_session": False},
     )

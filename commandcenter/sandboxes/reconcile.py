@@ -1,8 +1,8 @@
 """Settling what a provider has against what our records say, in both directions.
 
 Records are read before the provider's list, and changed only if their incarnation and state are still the
-same; so a list that is older than a resume changes nothing. Only sandboxes with this installation's mark
-are touched; those without a record are the subject of `orphans`.
+same and nobody is at them; so a list that is older than a resume changes nothing. Only sandboxes with this
+installation's mark are touched; those without a record are the subject of `orphans`.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,25 @@ from sqlalchemy import select
 from commandcenter.access.scope import system_scope
 from commandcenter.clock import now
 from commandcenter.errors import DomainError
+from commandcenter.events.actions import record_event
 from commandcenter.providers.endings import EndReason
 from commandcenter.providers.errors import ProviderSandboxGoneError
 from commandcenter.providers.sandboxes import Provider, ProviderSandboxInfo
 from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
-from commandcenter.sandboxes.doubts import Doubts
+from commandcenter.sandboxes.findings import TASK, Finding, count_finding, note_finding
 from commandcenter.sandboxes.marks import INSTANCE_MARK
-from commandcenter.sandboxes.orphans import end_orphan, may_be_orphan
+from commandcenter.sandboxes.orphans import end_orphan
+from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.rounds import Step, do_all
-from commandcenter.sandboxes.states import LIVE, SandboxStatus, TerminationReason, TimeoutAction
+from commandcenter.sandboxes.states import (
+    LIVE,
+    SandboxAction,
+    SandboxStatus,
+    TerminationReason,
+    TimeoutAction,
+)
+from commandcenter.sandboxes.turns import give_turn_back, is_unchanged, try_turn
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -47,7 +56,7 @@ _ENDINGS: dict[EndReason | None, tuple[TerminationReason, str | None]] = {
 Listed = dict[str, ProviderSandboxInfo]
 
 
-async def reconcile(services: Services, provider: Provider, doubts: Doubts) -> None:
+async def reconcile(services: Services, provider: Provider, patience: Patience) -> None:
     """Settle one provider; one that does not answer is left for the next round."""
     begun = now()
     records = await _live_records(services, provider.name)
@@ -58,15 +67,17 @@ async def reconcile(services: Services, provider: Provider, doubts: Doubts) -> N
     except DomainError as error:
         _log.warning("reconcile.provider_failed", provider=provider.name, error=error.message)
         return
-    steps = _record_steps(services, provider, doubts, records, listed, begun)
-    await do_all("reconcile", provider.name, steps, step_seconds=_STEP_SECONDS)
+    steps = _record_steps(services, provider, patience, records, listed, begun)
     known = {record.provider_sandbox_id for record in records}
-    orphans = [
-        partial(end_orphan, services, provider, info, doubts.patience)
+    steps += [
+        partial(end_orphan, services, provider, info, begun, patience)
         for info in listed.values()
-        if info.id not in known and may_be_orphan(info, begun, doubts.patience)
+        if info.id not in known
     ]
-    await do_all("reconcile", provider.name, orphans, step_seconds=_STEP_SECONDS)
+    log = _log.info if steps else _log.debug
+    found = {"records": len(records), "listed": len(listed), "at_odds": len(steps)}
+    log("reconcile.compared", provider=provider.name, **found)
+    await do_all("reconcile", provider.name, steps, step_seconds=_STEP_SECONDS)
 
 
 async def _live_records(services: Services, provider: str) -> Sequence[Sandbox]:
@@ -80,40 +91,37 @@ async def _live_records(services: Services, provider: str) -> Sequence[Sandbox]:
 def _record_steps(
     services: Services,
     provider: Provider,
-    doubts: Doubts,
+    patience: Patience,
     records: Sequence[Sandbox],
     listed: Listed,
     begun: datetime,
 ) -> list[Step]:
     """What each record asks for, compared with the provider's list."""
     steps: list[Step] = []
-    running_though_paused = []
     for record in records:
         info = listed.get(record.provider_sandbox_id or "")
         if record.status is SandboxStatus.CREATING:
-            if record.created_at <= begun - doubts.patience.creation:
-                steps.append(partial(_change, services, record, SandboxStatus.FAILED, **_UNFINISHED))
+            if record.created_at <= begun - patience.creation:
+                steps.append(partial(_give_creation_up, services, record))
         elif info is None:
             steps.append(partial(_end_vanished, services, provider, record))
         elif info.state == "paused" and record.status is SandboxStatus.RUNNING:
-            steps.append(partial(_change, services, record, SandboxStatus.PAUSED, **_as_stopped(record)))
+            steps.append(partial(_note_pause, services, record))
         elif info.state == "running" and record.status is SandboxStatus.PAUSED:
-            running_though_paused.append(record)
-    seen = [(record.id, record.incarnation) for record in running_though_paused]
-    lasting = doubts.lasting(provider.name, seen, begun)
-    steps.extend(
-        partial(_pause_again, services, provider, record)
-        for record in running_though_paused
-        if (record.id, record.incarnation) in lasting
-    )
+            steps.append(partial(_pause_again, services, provider, record))
     return steps
 
 
-def _as_stopped(record: Sandbox) -> dict[str, Any]:
+async def _give_creation_up(services: Services, record: Sandbox) -> None:
+    await _change(services, record, Finding.CREATION_GIVEN_UP, SandboxStatus.FAILED, **_UNFINISHED)
+
+
+async def _note_pause(services: Services, record: Sandbox) -> None:
     """A sandbox that stands still though nobody wished it goes on towards the end of its time."""
+    values: dict[str, Any] = {"status_reason": _STOPPED_BY_PROVIDER, "failed_attempts": 0, "retry_at": None}
     if record.on_timeout is TimeoutAction.PAUSE:
-        return {"status_reason": _STOPPED_BY_PROVIDER, "expires_at": None}
-    return {"status_reason": _STOPPED_BY_PROVIDER}
+        values["expires_at"] = None
+    await _change(services, record, Finding.FOUND_PAUSED, SandboxStatus.PAUSED, **values)
 
 
 async def _end_vanished(services: Services, provider: Provider, record: Sandbox) -> None:
@@ -122,9 +130,10 @@ async def _end_vanished(services: Services, provider: Provider, record: Sandbox)
     try:
         await provider.info(sandbox_id)
     except ProviderSandboxGoneError:
-        reason, words = _ENDINGS[await provider.end_reason(sandbox_id)]
+        told = await provider.end_reason(sandbox_id)
     else:
         return
+    reason, words = _ENDINGS[told]
     if reason is TerminationReason.PROVIDER and record.expires_at is not None and record.expires_at <= now():
         reason, words = TerminationReason.TTL, None
     # The reason of an end that was wished for stands.
@@ -133,7 +142,9 @@ async def _end_vanished(services: Services, provider: Provider, record: Sandbox)
     await _change(
         services,
         record,
+        Finding.VANISHED,
         SandboxStatus.TERMINATED,
+        details={"provider_reason": told},
         termination_reason=reason,
         status_reason=words,
         terminated_at=now(),
@@ -142,33 +153,53 @@ async def _end_vanished(services: Services, provider: Provider, record: Sandbox)
 
 
 async def _pause_again(services: Services, provider: Provider, record: Sandbox) -> None:
-    """Pause what runs unseen: whoever resumed it died before saying so."""
-    if await _is_unchanged(services, record):
-        await provider.pause(record.provider_sandbox_id or "")
-        _log.warning("reconcile.paused_again", provider=provider.name, sandbox_id=str(record.id))
-
-
-async def _is_unchanged(services: Services, record: Sandbox) -> bool:
+    """Pause what runs unseen: whoever resumed it died before saying so, or does not know of us."""
     async with services.database.transaction(record.project_id) as session:
-        current = await session.get(Sandbox, record.id)
-    return current is not None and _is_same(current, record)
-
-
-def _is_same(current: Sandbox, record: Sandbox) -> bool:
-    """Whether a record is in the life and state in which it was read, with the same wishes."""
-    return (
-        current.incarnation == record.incarnation
-        and current.status is record.status
-        and current.termination_requested_at == record.termination_requested_at
+        turn = await try_turn(
+            session, record.project_id, record.id, SandboxAction.PAUSE, is_unchanged(record)
+        )
+    if turn is None:
+        return
+    try:
+        await provider.pause(record.provider_sandbox_id or "")
+    finally:
+        await give_turn_back(services, turn)
+    await note_finding(
+        services,
+        provider.name,
+        Finding.PAUSED_AGAIN,
+        project_id=record.project_id,
+        sandbox_id=record.id,
+        provider_sandbox_id=record.provider_sandbox_id,
     )
 
 
-async def _change(services: Services, record: Sandbox, target: SandboxStatus, **values: Any) -> None:
+async def _change(
+    services: Services,
+    record: Sandbox,
+    finding: Finding,
+    target: SandboxStatus,
+    details: dict[str, Any] | None = None,
+    **values: Any,
+) -> None:
+    """Change a record that is as it was read, with an event of what was found beside that of the change."""
+    scope = system_scope(record.project_id, TASK)
+    told = {"provider_sandbox_id": record.provider_sandbox_id, **(details or {})}
     async with services.database.transaction(record.project_id) as session:
-        current = await session.get(Sandbox, record.id, with_for_update=True)
-        if current is None or not _is_same(current, record):
-            return
-        scope = system_scope(record.project_id, "reconcile")
-        changed = await change_sandbox(session, scope, record.id, target, **values)
+        changed = await change_sandbox(
+            session, scope, record.id, target, only_if=is_unchanged(record), **values
+        )
+        if changed is not None:
+            record_event(
+                session,
+                scope,
+                finding,
+                record.id,
+                sandbox_id=record.id,
+                provider=record.provider,
+                was=record.status,
+                **told,
+            )
     if changed is not None:
         announce_sandbox(services.signals, changed)
+        count_finding(services, record.provider, finding, sandbox_id=str(record.id), **told)

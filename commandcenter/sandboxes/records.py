@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from commandcenter.database import Record
 from commandcenter.identifiers import new_id
-from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
+from commandcenter.sandboxes.states import SandboxAction, SandboxStatus, TerminationReason, TimeoutAction
 
 LARGEST_METADATA_BYTES = 16_384
 
@@ -20,6 +20,8 @@ class Sandbox(Record):
 
     `attachment` holds what the provider's SDK needs to reach it without asking (domain, tokens).
     `incarnation` counts its lives: each start or resume begins another.
+    `action` is what is being done to it at its provider, by whoever holds its turn, until `action_until`.
+    `failed_attempts` counts how often what is due to it failed in a row; the next is not before `retry_at`.
     `execution_count` numbers its executions; it grows under the row's lock, so numbers follow commits.
     """
 
@@ -60,6 +62,10 @@ class Sandbox(Record):
     ttl_seconds: Mapped[int] = mapped_column(Integer)
     idle_timeout_seconds: Mapped[int | None] = mapped_column(Integer)
     on_timeout: Mapped[TimeoutAction] = mapped_column(default=TimeoutAction.TERMINATE)
+    action: Mapped[SandboxAction | None] = mapped_column()
+    action_until: Mapped[datetime | None] = mapped_column()
+    failed_attempts: Mapped[int] = mapped_column(Integer, default=0)
+    retry_at: Mapped[datetime | None] = mapped_column()
     incarnation: Mapped[int] = mapped_column(Integer, default=0)
     execution_count: Mapped[int] = mapped_column(BigInteger, default=0)
     idempotency_key: Mapped[str | None] = mapped_column(Text)

@@ -33,6 +33,15 @@ class TimeoutAction(StrEnum):
     PAUSE = "PAUSE"
 
 
+class SandboxAction(StrEnum):
+    """What is being done to a sandbox at its provider; one at a time, but that its end comes before all."""
+
+    PAUSE = "PAUSE"
+    RESUME = "RESUME"
+    SNAPSHOT = "SNAPSHOT"
+    TERMINATE = "TERMINATE"
+
+
 TRANSITIONS: dict[SandboxStatus, frozenset[SandboxStatus]] = {
     SandboxStatus.CREATING: frozenset(
         {SandboxStatus.RUNNING, SandboxStatus.FAILED, SandboxStatus.TERMINATED}

@@ -1,23 +1,24 @@
-"""Ending a sandbox, from any state, for a reason that is kept."""
+"""Ending a sandbox, from any state, for a reason that is kept: the wish is recorded first."""
 
 import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-import structlog
 from sqlalchemy import ColumnElement, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
-from commandcenter.errors import DomainError
 from commandcenter.events.actions import record_event
-from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
-from commandcenter.sandboxes.queries import get_sandbox
+from commandcenter.sandboxes.errors import SandboxNotFoundError
+from commandcenter.sandboxes.finish import finish_termination
+from commandcenter.sandboxes.queries import find_sandboxes, get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason
 from commandcenter.services import Services
 
-_log = structlog.get_logger()
+_AT_ONCE = 8
+_MANY_SECONDS = 25.0
 
 
 async def terminate_sandbox(
@@ -32,11 +33,14 @@ async def terminate_sandbox(
 
     With `only_if`, conditions on its row, nothing happens where they do not hold any more.
 
-    The wish is recorded first: if the provider does not answer, the sandbox is returned as it is, its
-    `status_reason` says so, and the upkeep ends it as soon as the provider answers.
+    The wish is recorded first: if the provider does not answer within some seconds, the sandbox is returned
+    as it is, its `status_reason` says so, and the upkeep ends it as soon as the provider answers.
     """
     scope.require(Role.OPERATOR)
-    sandbox = await _record_wish(services, scope, sandbox_id, reason, only_if)
+    async with services.database.transaction(scope.project_id) as session:
+        sandbox = await record_wish(session, scope, sandbox_id, reason, only_if)
+        if sandbox is None:
+            sandbox = await get_sandbox(session, scope, sandbox_id)
     if sandbox.status is SandboxStatus.TERMINATED or sandbox.termination_requested_at is None:
         return sandbox
     return await asyncio.shield(
@@ -44,58 +48,63 @@ async def terminate_sandbox(
     )
 
 
-async def finish_termination(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
-    """Do what was wished for: end the sandbox at its provider, then in the record."""
-    try:
-        if sandbox.provider_sandbox_id is not None:
-            await services.providers.get(sandbox.provider).kill(sandbox.provider_sandbox_id)
-    except DomainError as error:
-        _log.warning("sandbox.terminate_failed", sandbox_id=str(sandbox.id), error=error.message)
-        services.measurements.count("sandbox_error_total", kind=error.code.lower(), provider=sandbox.provider)
-        return await _record_delay(services, scope, sandbox, error)
+async def terminate_sandboxes(services: Services, scope: Scope, ids: Sequence[UUID]) -> list[Sandbox]:
+    """End several sandboxes, or, where one of them is not there, none (`SandboxNotFoundError`).
+
+    Answers when all have ended or were tried, at most some 25 seconds later; what has not ended then says
+    so, and goes on to be ended.
+    """
+    scope.require(Role.OPERATOR)
     async with services.database.transaction(scope.project_id) as session:
-        ended = await change_sandbox(
-            session,
-            scope,
-            sandbox.id,
-            SandboxStatus.TERMINATED,
-            terminated_at=now(),
-            expires_at=None,
-            status_reason=None,
-            only_if=(Sandbox.provider_sandbox_id.is_not_distinct_from(sandbox.provider_sandbox_id),),
-        )
-        result = ended or await get_sandbox(session, scope, sandbox.id)
-    if result.status is not SandboxStatus.TERMINATED:
-        # Its creation was recorded a moment before its end was wished for: now it is known what to end.
-        return await finish_termination(services, scope, result)
-    announce_sandbox(services.signals, result)
-    return result
+        if len(await find_sandboxes(session, scope, ids)) < len(set(ids)):
+            raise SandboxNotFoundError("sandboxIds")
+        # In one order, so that two requests with the same sandboxes do not wait for each other.
+        for sandbox_id in sorted(set(ids)):
+            await record_wish(session, scope, sandbox_id, TerminationReason.USER)
+        wished = await find_sandboxes(session, scope, ids)
+    bound = asyncio.Semaphore(_AT_ONCE)
+
+    async def finish(sandbox: Sandbox) -> None:
+        async with bound:
+            await finish_termination(services, scope, sandbox)
+
+    await asyncio.wait(
+        [services.background.start(finish(one), "terminate-sandbox") for one in wished.values()],
+        timeout=_MANY_SECONDS,
+    )
+    async with services.database.transaction(scope.project_id) as session:
+        found = await find_sandboxes(session, scope, ids)
+    return [found[sandbox_id] for sandbox_id in ids]
 
 
-async def _record_wish(
-    services: Services,
+async def record_wish(
+    session: AsyncSession,
     scope: Scope,
     sandbox_id: UUID,
     reason: TerminationReason,
-    only_if: Sequence[ColumnElement[bool]],
-) -> Sandbox:
-    """Write down that the sandbox shall end, and why; the first reason stands."""
-    async with services.database.transaction(scope.project_id) as session:
-        wished: Sandbox | None = await session.scalar(
-            update(Sandbox)
-            .where(
-                Sandbox.id == sandbox_id,
-                Sandbox.project_id == scope.project_id,
-                Sandbox.status != SandboxStatus.TERMINATED,
-                Sandbox.termination_requested_at.is_(None),
-                *only_if,
-            )
-            .values(termination_requested_at=now(), termination_reason=reason)
-            .returning(Sandbox),
-            execution_options={"synchronize_session": False},
+    only_if: Sequence[ColumnElement[bool]] = (),
+) -> Sandbox | None:
+    """Write down that a sandbox shall end, and why; None where it has ended or the first wish stands."""
+    wished: Sandbox | None = await session.scalar(
+        update(Sandbox)
+        .where(
+            Sandbox.id == sandbox_id,
+            Sandbox.project_id == scope.project_id,
+            Sandbox.status != SandboxStatus.TERMINATED,
+            Sandbox.termination_requested_at.is_(None),
+            *only_if,
         )
-        if wished is None:
-            return await get_sandbox(session, scope, sandbox_id)
+        .values(
+            termination_requested_at=now(),
+            termination_reason=reason,
+            status_reason="It is being ended.",
+            failed_attempts=0,
+            retry_at=None,
+        )
+        .returning(Sandbox),
+        execution_options={"populate_existing": True, "synchronize_session": False},
+    )
+    if wished is not None:
         record_event(
             session,
             scope,
@@ -104,17 +113,4 @@ async def _record_wish(
             sandbox_id=sandbox_id,
             termination_reason=reason,
         )
-        return wished
-
-
-async def _record_delay(services: Services, scope: Scope, sandbox: Sandbox, error: DomainError) -> Sandbox:
-    async with services.database.transaction(scope.project_id) as session:
-        delayed: Sandbox | None = await session.scalar(
-            update(Sandbox)
-            .where(Sandbox.id == sandbox.id, Sandbox.status != SandboxStatus.TERMINATED)
-            .values(status_reason=f"It is to end, and is tried again until it does: {error.message}")
-            .returning(Sandbox)
-        )
-        result = delayed or await get_sandbox(session, scope, sandbox.id)
-    announce_sandbox(services.signals, result)
-    return result
+    return wished

@@ -1,7 +1,8 @@
 """What must happen to sandboxes without anybody asking: timers, and ends that are due.
 
 Everything is read from rows, so it holds whichever process runs it, and after any restart. The worker
-calls `keep_up` every second or two, for each provider by itself: one that hangs holds up nobody else's.
+calls `keep_up` every second or two, for each provider by itself, and does not wait for the round before:
+whatever is under way holds its sandbox's turn, so one that hangs holds up no other.
 """
 
 from collections.abc import Sequence
@@ -12,16 +13,17 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from commandcenter.access.scope import system_scope
-from commandcenter.sandboxes.due import expired, idle, unfinished_end
-from commandcenter.sandboxes.pause import pause_sandbox
+from commandcenter.sandboxes.due import end_is_due, expired, idle
+from commandcenter.sandboxes.expire import expire
+from commandcenter.sandboxes.finish import finish_termination
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.rounds import do_all
-from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
-from commandcenter.sandboxes.terminate import finish_termination, terminate_sandbox
+from commandcenter.sandboxes.states import SandboxStatus, TerminationReason
+from commandcenter.sandboxes.terminate import terminate_sandbox
 from commandcenter.services import Services
 
 _MOST_OF_A_KIND = 100
-_STEP_SECONDS = 15.0
+_STEP_SECONDS = 45.0
 
 
 async def providers_in_use(services: Services) -> Sequence[str]:
@@ -34,9 +36,9 @@ async def providers_in_use(services: Services) -> Sequence[str]:
 async def keep_up(services: Services, provider: str) -> None:
     """One round of what is due at a provider: expiry, idleness, and ends that it has not confirmed yet."""
     due = (
-        (expired(), Sandbox.expires_at, _expire),
+        (expired(), Sandbox.expires_at, expire),
         (idle(), Sandbox.last_activity_at, _stop_idle),
-        (unfinished_end(), Sandbox.termination_requested_at, _finish),
+        (end_is_due(), Sandbox.termination_requested_at, _finish),
     )
     steps = [
         partial(act, services, sandbox)
@@ -57,18 +59,10 @@ async def _read(
         return list(await session.scalars(query.order_by(since).limit(_MOST_OF_A_KIND)))
 
 
-async def _expire(services: Services, sandbox: Sandbox) -> None:
-    scope = system_scope(sandbox.project_id, "expiry")
-    if sandbox.on_timeout is TimeoutAction.PAUSE:
-        because = "Its time to live ran out; resume it to go on."
-        await pause_sandbox(services, scope, sandbox.id, because, only_if=expired())
-    else:
-        await terminate_sandbox(services, scope, sandbox.id, TerminationReason.TTL, only_if=expired())
-
-
 async def _stop_idle(services: Services, sandbox: Sandbox) -> None:
     scope = system_scope(sandbox.project_id, "idle")
-    await terminate_sandbox(services, scope, sandbox.id, TerminationReason.IDLE, only_if=idle())
+    still = (*idle(), Sandbox.incarnation == sandbox.incarnation)
+    await terminate_sandbox(services, scope, sandbox.id, TerminationReason.IDLE, only_if=still)
 
 
 async def _finish(services: Services, sandbox: Sandbox) -> None:

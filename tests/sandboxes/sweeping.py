@@ -13,8 +13,8 @@ from commandcenter.clock import now
 from commandcenter.identifiers import new_id
 from commandcenter.providers.accounts import ProviderAccount
 from commandcenter.providers.sandboxes import Provider
-from commandcenter.sandboxes.doubts import Doubts, Patience
 from commandcenter.sandboxes.marks import INSTANCE_MARK, SANDBOX_MARK
+from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
@@ -41,7 +41,7 @@ def product_services(product: Product, **settings: Any) -> AbstractAsyncContextM
 
 async def sweep(services: Services, patience: Patience | None = None, provider: str = "local") -> None:
     """One sweep of a provider."""
-    await reconcile(services, services.providers.get(provider), Doubts(patience or Patience()))
+    await reconcile(services, services.providers.get(provider), patience or Patience())
 
 
 def wired_provider(wire: WireServer) -> Provider:

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from commandcenter.identifiers import new_id
-from commandcenter.sandboxes.doubts import Doubts, Patience
 from commandcenter.sandboxes.marks import SANDBOX_MARK
+from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
@@ -95,7 +95,7 @@ async def test_the_runtimes_reason_of_an_end_is_kept(
 ) -> None:
     record_id = await add_record(project, provider="wired", provider_sandbox_id="igone")
     wire.answers["GET", "/runtime/sandboxes/igone"] = answer(200, {"endReason": told})
-    await reconcile(services, wired_provider(wire), Doubts())
+    await reconcile(services, wired_provider(wire), Patience())
     record = await read_record(project, record_id)
     assert (record.status, record.termination_reason) == ("TERMINATED", reason)
 
@@ -104,10 +104,10 @@ async def test_what_is_missing_from_a_list_and_yet_there_lives_on(
     services: Services, project: Project, wire: WireServer
 ) -> None:
     record_id = await add_record(project, provider="wired", provider_sandbox_id="isandbox1")
-    await reconcile(services, wired_provider(wire), Doubts())
+    await reconcile(services, wired_provider(wire), Patience())
     assert (await read_record(project, record_id)).status is SandboxStatus.RUNNING
     del wire.answers["GET", "/sandboxes/isandbox1"]
-    await reconcile(services, wired_provider(wire), Doubts())
+    await reconcile(services, wired_provider(wire), Patience())
     assert (await read_record(project, record_id)).status is SandboxStatus.TERMINATED
 
 
@@ -162,9 +162,6 @@ async def test_a_sandbox_that_runs_though_it_was_paused_is_paused_again(
         await client.mutate("pauseSandbox", "id", sandboxId=sandbox_id)
         provider = services.providers.get("local")
         await provider.resume(there, 60)
-        doubts = Doubts(Patience(resumption=timedelta(microseconds=1)))
-        await reconcile(services, provider, doubts)
-        assert (await provider.info(there)).state == "running"
-        await reconcile(services, provider, doubts)
+        await sweep(services)
         assert (await provider.info(there)).state == "paused"
         assert (await client.show(sandbox_id, "status"))["status"] == "PAUSED"

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text, update
 
 from commandcenter.clock import now
-from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.sandboxes.marks import SANDBOX_MARK
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.upkeep import keep_up
@@ -17,7 +16,6 @@ from tests.fixtures.product import Project
 from tests.providers.wire import never, wire_server
 from tests.sandboxes.at_provider import provider_sandboxes
 from tests.sandboxes.sweeping import add_record, ago, product_services
-from workers.turns import Turns
 from workers.upkeep import keep_sandboxes_up
 
 WAITING = text(
@@ -74,7 +72,7 @@ async def test_a_provider_that_hangs_holds_up_itself_alone(project: Project) -> 
         async with product_services(
             project.product, e2b_api_key="key", e2b_api_url=wire.url, e2b_sandbox_url=wire.url
         ) as services:
-            worker = {"services": services, "turns": Turns(), "doubts": Doubts()}
+            worker = {"services": services}
             hung = asyncio.create_task(keep_sandboxes_up(worker))
             async with asyncio.timeout(10):
                 await wire.arrived.wait()
