@@ -15,7 +15,7 @@ from commandcenter.sandboxes.pause import pause_in_turn, provider_id
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxAction, TerminationReason, TimeoutAction
 from commandcenter.sandboxes.terminate import terminate_sandbox
-from commandcenter.sandboxes.turns import try_turn
+from commandcenter.sandboxes.turns import NO_TURN, is_held, try_turn
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -53,17 +53,13 @@ async def _record_failure(services: Services, scope: Scope, turn: Sandbox, error
     async with services.database.transaction(scope.project_id) as session:
         await session.execute(
             update(Sandbox)
-            .where(
-                Sandbox.id == turn.id,
-                Sandbox.incarnation == turn.incarnation,
-                Sandbox.expires_at == turn.expires_at,
-                Sandbox.termination_requested_at.is_(None),
-            )
+            .where(Sandbox.id == turn.id, *is_held(turn))
             .values(
                 status_reason="Its time to live ran out, and it is to be paused; "
                 f"tried {attempts} times: {error.message}",
                 failed_attempts=attempts,
                 retry_at=func.now() + timedelta(seconds=seconds_until_retry(attempts, error)),
+                **NO_TURN,
             ),
             execution_options={"synchronize_session": False},
         )

@@ -1,22 +1,19 @@
 """Pausing a sandbox, and resuming it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from commandcenter.access.scope import Role, Scope
 from commandcenter.clock import now
-from commandcenter.providers.errors import ProviderTimeoutError
 from commandcenter.sandboxes.ceiling import require_seconds_left
 from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxAction, SandboxStatus
-from commandcenter.sandboxes.turns import NO_TURN, WORK_SECONDS, give_turn_back, is_held, take_turn
+from commandcenter.sandboxes.turns import NO_TURN, is_held, returned_on_failure, take_turn, within_turn
 from commandcenter.services import Services
 
 _NO_FAILURES: dict[str, Any] = {"failed_attempts": 0, "retry_at": None}
@@ -46,14 +43,18 @@ async def resume_sandbox(services: Services, scope: Scope, sandbox_id: UUID) -> 
 
 async def _pause(services: Services, scope: Scope, sandbox_id: UUID) -> Sandbox:
     turn = await take_turn(services, scope, sandbox_id, SandboxAction.PAUSE, SandboxStatus.RUNNING)
-    return await pause_in_turn(services, scope, turn)
+    async with returned_on_failure(services, turn):
+        return await pause_in_turn(services, scope, turn)
 
 
 async def pause_in_turn(
     services: Services, scope: Scope, turn: Sandbox, because: str | None = None
 ) -> Sandbox:
-    """Pause the sandbox of a turn that is held, and give the turn back; `because` becomes its reason."""
-    async with work_of(services, turn):
+    """Pause the sandbox of a turn that is held, which ends the turn; `because` becomes its reason.
+
+    Where that fails the turn is still held.
+    """
+    async with within_turn(turn):
         await services.providers.get(turn.provider).pause(provider_id(turn))
     async with services.database.transaction(scope.project_id) as session:
         paused = await change_sandbox(
@@ -74,7 +75,7 @@ async def pause_in_turn(
 
 async def _resume(services: Services, scope: Scope, sandbox_id: UUID) -> Sandbox:
     turn = await take_turn(services, scope, sandbox_id, SandboxAction.RESUME, SandboxStatus.PAUSED)
-    async with work_of(services, turn):
+    async with returned_on_failure(services, turn), within_turn(turn):
         async with services.database.transaction(scope.project_id) as session:
             ttl_seconds = min(turn.ttl_seconds, await require_seconds_left(session, turn))
         at_provider = await services.providers.get(turn.provider).resume(provider_id(turn), ttl_seconds)
@@ -97,22 +98,6 @@ async def _resume(services: Services, scope: Scope, sandbox_id: UUID) -> Sandbox
         result = resumed or await get_sandbox(session, scope, turn.id)
     announce_sandbox(services.signals, result)
     return result
-
-
-@asynccontextmanager
-async def work_of(services: Services, turn: Sandbox) -> AsyncIterator[None]:
-    """Bound what is done at the provider within a turn; where it fails, the turn is given back."""
-    try:
-        async with asyncio.timeout(WORK_SECONDS):
-            yield
-    except BaseException as error:
-        await give_turn_back(services, turn)
-        announce_sandbox(services.signals, turn)
-        if isinstance(error, TimeoutError):
-            raise ProviderTimeoutError(
-                f"Provider {turn.provider} did not answer in time. Try again later."
-            ) from error
-        raise
 
 
 def provider_id(sandbox: Sandbox) -> str:

@@ -5,7 +5,8 @@ follows from the provider's answer is written only while the turn is still held.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,8 @@ from sqlalchemy import ColumnElement, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
+from commandcenter.providers.errors import ProviderTimeoutError
+from commandcenter.sandboxes.changes import announce_sandbox
 from commandcenter.sandboxes.errors import SandboxBusyError, SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
@@ -95,6 +98,29 @@ async def take_turn(
             if loop.time() > deadline:
                 raise SandboxBusyError
             await listener.wait_for(str(sandbox_id), _LOOK_AGAIN_SECONDS)
+
+
+@asynccontextmanager
+async def within_turn(turn: Sandbox) -> AsyncIterator[None]:
+    """Bound what is done at the provider, so that it is over before the turn lapses."""
+    try:
+        async with asyncio.timeout(WORK_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise ProviderTimeoutError(
+            f"Provider {turn.provider} did not answer in time. Try again later."
+        ) from error
+
+
+@asynccontextmanager
+async def returned_on_failure(services: Services, turn: Sandbox) -> AsyncIterator[None]:
+    """Let others have the turn where the block fails; where it succeeds, it ends the turn itself."""
+    try:
+        yield
+    except BaseException:
+        await give_turn_back(services, turn)
+        announce_sandbox(services.signals, turn)
+        raise
 
 
 async def give_turn_back(services: Services, turn: Sandbox) -> None:
