@@ -46,9 +46,12 @@ async def cancel_execution(services: Services, scope: Scope, execution_id: UUID)
         record_event(
             session, scope, "execution.cancel_requested", execution_id, sandbox_id=execution.sandbox_id
         )
+    attachment = attach(services, sandbox)
     # Not found: it ended by itself meanwhile, and its end is being recorded.
     with contextlib.suppress(ProcessNotFoundError):
-        await cancel(attach(services, sandbox), execution.pid, user=execution.user)
+        if execution.incarnation != sandbox.incarnation:
+            await _require_same_process(attachment, execution)
+        await cancel(attachment, execution.pid, user=execution.user)
     async with services.database.transaction(scope.project_id) as session:
         return await get_execution(session, scope, execution_id)
 
@@ -65,11 +68,11 @@ async def send_input(
     execution, attachment = await _running(services, scope, execution_id)
     if not execution.has_stdin and not execution.is_terminal:
         raise ExecutionStateError(execution, "started with stdin: true, or a terminal")
-    pid = execution.pid or 0
+    tag = str(execution.id)
     if data:
-        await processes.send_input(attachment, pid, data, to="pty" if execution.is_terminal else "stdin")
+        await processes.send_input(attachment, tag, data, to="pty" if execution.is_terminal else "stdin")
     if close:
-        await processes.close_stdin(attachment, pid)
+        await processes.close_stdin(attachment, tag)
     await touch(services, scope, execution.sandbox_id)
     return execution
 
@@ -81,8 +84,16 @@ async def resize_terminal(services: Services, scope: Scope, execution_id: UUID, 
     execution, attachment = await _running(services, scope, execution_id)
     if not execution.is_terminal:
         raise ExecutionStateError(execution, "a terminal")
-    await processes.resize(attachment, execution.pid or 0, size)
+    await processes.resize(attachment, str(execution.id), size)
     return execution
+
+
+async def _require_same_process(attachment: Attachment, execution: Execution) -> None:
+    """Raise `ProcessNotFoundError` where the number of a process of an earlier life is not its any more."""
+    tag = str(execution.id)
+    found = await processes.list_processes(attachment)
+    if (execution.pid, tag) not in {(process.pid, process.tag) for process in found}:
+        raise ProcessNotFoundError("The process did not outlive the sandbox's pause.")
 
 
 def require_terminal_size(size: PtySize) -> None:

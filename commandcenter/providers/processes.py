@@ -16,6 +16,12 @@ from commandcenter.providers.attachments import KEEPALIVE_SECONDS, Attachment
 from commandcenter.providers.mapping import Subject
 from commandcenter.providers.output import OutputStream, ProcessEvents, RunningProcess, opened
 
+ProcessKey = int | str
+"""Which process is meant: by its number, or by the tag that it was started with.
+
+A number may be another process's once the sandbox began another life without its processes; a tag is not.
+"""
+
 # A terminal without these is one in which editors and non-ASCII text fail.
 _TERMINAL_ENVS = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 _INPUT_BYTES = 256 * 1024
@@ -120,7 +126,7 @@ async def connect(
 
 
 async def send_input(
-    attachment: Attachment, pid: int, data: bytes, *, to: Literal["stdin", "pty"] = "stdin"
+    attachment: Attachment, process: ProcessKey, data: bytes, *, to: Literal["stdin", "pty"] = "stdin"
 ) -> None:
     """Write `data` to a process's stdin or terminal, in order.
 
@@ -132,17 +138,17 @@ async def send_input(
         async with attachment.errors(Subject.PROCESS):
             await attachment.processes.send_input(
                 process_pb.SendInputRequest(
-                    process=_selector(pid), input=process_pb.ProcessInput(input=content)
+                    process=_selector(process), input=process_pb.ProcessInput(input=content)
                 ),
                 timeout_ms=timeout_to_ms(attachment.request_seconds),
             )
 
 
-async def close_stdin(attachment: Attachment, pid: int) -> None:
+async def close_stdin(attachment: Attachment, process: ProcessKey) -> None:
     """End a process's stdin; a terminal has none to close, it takes Ctrl-D as input."""
     async with attachment.errors(Subject.PROCESS):
         await attachment.processes.close_stdin(
-            process_pb.CloseStdinRequest(process=_selector(pid)),
+            process_pb.CloseStdinRequest(process=_selector(process)),
             timeout_ms=timeout_to_ms(attachment.request_seconds),
         )
 
@@ -159,11 +165,11 @@ async def send_signal(attachment: Attachment, pid: int, signal: Literal["SIGTERM
         )
 
 
-async def resize(attachment: Attachment, pid: int, size: PtySize) -> None:
+async def resize(attachment: Attachment, process: ProcessKey, size: PtySize) -> None:
     """Tell a process's terminal its new size."""
     async with attachment.errors(Subject.PROCESS):
         await attachment.processes.update(
-            process_pb.UpdateRequest(process=_selector(pid), pty=_terminal(size)),
+            process_pb.UpdateRequest(process=_selector(process), pty=_terminal(size)),
             timeout_ms=timeout_to_ms(attachment.request_seconds),
         )
 
@@ -187,8 +193,8 @@ def _process(process: process_pb.ProcessInfo) -> SandboxProcess:
     )
 
 
-def _selector(pid: int) -> process_pb.ProcessSelector:
-    chosen: Oneof[Literal["pid"], int] = Oneof("pid", pid)
+def _selector(process: ProcessKey) -> process_pb.ProcessSelector:
+    chosen: Any = Oneof("tag", process) if isinstance(process, str) else Oneof("pid", process)
     return process_pb.ProcessSelector(selector=chosen)
 
 

@@ -23,6 +23,7 @@ from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
 from commandcenter.records import Record
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.snapshots.records import Snapshot
 
 # The installation's own row belongs to no project.
 TABLES = [table for table in Record.metadata.sorted_tables if table.name != "instance"]
@@ -80,6 +81,9 @@ async def fill(session: AsyncSession, project_id: UUID) -> None:
             offset=0,
             data=b"x",
             at=moment,
+        ),
+        Snapshot(
+            project_id=project_id, sandbox_id=sandbox_id, provider="local", template="base", created_by="test"
         ),
         Event(project_id=project_id, kind="test", subject_id=key_id, actor="test"),
     ):

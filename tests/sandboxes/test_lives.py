@@ -1,12 +1,18 @@
 """No stale action: what was begun for one life of a sandbox changes nothing in the next."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from commandcenter.clock import now
+from commandcenter.executions.control import cancel_execution, send_input
+from commandcenter.executions.records import Execution
+from commandcenter.executions.states import ExecutionStatus
+from commandcenter.identifiers import new_id
+from commandcenter.providers.attachments import AttachmentDetails
 from commandcenter.sandboxes import expire as expiry
 from commandcenter.sandboxes.expire import expire
 from commandcenter.sandboxes.patience import Patience
@@ -168,3 +174,35 @@ async def test_a_sandbox_that_cannot_be_paused_ends_where_its_provider_answers(
     assert "could not pause it" in (ended.status_reason or "")
     kinds = [event.kind for event in await wired.events(sandbox.id)]
     assert kinds == ["sandbox.pause_given_up", "sandbox.termination_requested", "sandbox.terminated"]
+
+
+async def test_a_process_of_an_earlier_life_is_not_taken_for_a_new_one(
+    wired: Wired,
+) -> None:
+    """The provider lost its processes in a pause, and gave the number to another."""
+    attached = AttachmentDetails("irestarted", "test", "0.6.13")
+    sandbox = await wired.add(incarnation=2, attachment=attached.as_json())
+    execution_id = new_id()
+    async with wired.services.database.transaction(wired.scope.project_id) as session:
+        session.add(
+            Execution(
+                id=execution_id,
+                project_id=wired.scope.project_id,
+                sandbox_id=sandbox.id,
+                incarnation=1,
+                number=1,
+                command="cat",
+                status=ExecutionStatus.RUNNING,
+                pid=7,
+                has_stdin=True,
+                created_by="key:tests",
+            )
+        )
+    another = {"pid": 7, "tag": str(new_id()), "config": {"cmd": "/bin/bash"}}
+    wired.wire.answers["POST", "/process.Process/List"] = answer(200, {"processes": [another]})
+    wired.wire.answers["POST", "/process.Process/SendInput"] = answer(200, {})
+    await cancel_execution(wired.services, wired.scope, execution_id)
+    await send_input(wired.services, wired.scope, execution_id, b"x")
+    asked = {one.path: one.body for one in wired.wire.received if one.path.startswith("/process.Process/")}
+    assert "/process.Process/Start" not in asked, "nothing was started to end the other process"
+    assert json.loads(asked["/process.Process/SendInput"])["process"] == {"tag": str(execution_id)}

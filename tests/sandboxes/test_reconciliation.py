@@ -1,5 +1,6 @@
 """What a provider has and what our records say are brought together, and nobody's sandbox is harmed by it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,9 +9,11 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 
+from commandcenter.access.scope import Role
 from commandcenter.identifiers import new_id
-from commandcenter.sandboxes.marks import SANDBOX_MARK
+from commandcenter.sandboxes.marks import PROJECT_MARK, SANDBOX_MARK
 from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.states import SandboxStatus
@@ -34,6 +37,7 @@ from tests.sandboxes.sweeping import (
     wired_provider,
 )
 from tests.sandboxes.test_timers import when
+from workers.turns import take_alone
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +169,64 @@ async def test_a_sandbox_that_runs_though_it_was_paused_is_paused_again(
         await sweep(services)
         assert (await provider.info(there)).state == "paused"
         assert (await client.show(sandbox_id, "status"))["status"] == "PAUSED"
+
+
+async def test_what_the_sweep_found_and_did_is_told(
+    client: Client, services: Services, project: Project
+) -> None:
+    made = await client.create_sandbox()
+    there, record_id = await provider_id(project)
+    await services.providers.get("local").kill(there)
+    await sweep(services)
+    async with made_beside(project, our_marks, services, record_id) as orphan:
+        await sweep(services)
+        assert not await is_at_runtime(project, orphan), "nothing waits for what has ended"
+    nodes = (await client.show(made["id"], "events { nodes { kind actor data } }"))["events"]["nodes"]
+    told = {event["kind"]: event for event in nodes if event["actor"] == "system:reconcile"}
+    assert set(told) == {"sandbox.vanished", "sandbox.terminated", "sandbox.orphan_ended"}
+    vanished, ended = told["sandbox.vanished"]["data"], told["sandbox.orphan_ended"]["data"]
+    assert (vanished["provider_sandbox_id"], vanished["was"]) == (there, "RUNNING")
+    assert (ended["provider_sandbox_id"], ended["record"]) == (orphan, "TERMINATED")
+
+
+async def test_an_orphan_of_no_record_is_told_to_its_project_or_to_the_installation(
+    services: Services, project: Project
+) -> None:
+    administrator = project.product.administrator
+    for owner, subject in ((project.id, "project"), (new_id(), "installation")):
+
+        def marks(instance_id: str, record_id: str, owner: UUID = owner) -> dict[str, str]:
+            return {**our_marks(instance_id, record_id), PROJECT_MARK: str(owner)}
+
+        async with made_beside(project, marks, services, new_id()) as orphan:
+            await sweep(services, AT_ONCE)
+        query = "{ events { nodes { kind data } } }"
+        own = (await project.client().query(query))["events"]["nodes"]
+        query = "{ installationEvents { nodes { kind data } totalCount } }"
+        everybodys = (await administrator.query(query))["installationEvents"]["nodes"]
+        told = {"project": own, "installation": everybodys}
+        for place, events in told.items():
+            found = [event for event in events if event["data"].get("provider_sandbox_id") == orphan]
+            assert [event["kind"] for event in found] == ["sandbox.orphan_ended"] * (place == subject)
+    [refused] = await project.client(Role.ADMINISTRATOR).errors("{ installationEvents { totalCount } }")
+    assert refused.code == "FORBIDDEN"
+
+
+async def test_a_sweep_is_done_by_one_worker_at_a_time(services: Services) -> None:
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+    done = []
+
+    async def work() -> None:
+        under_way.set()
+        await go_on.wait()
+        done.append(1)
+
+    async with Redis.from_url(services.settings.redis_url or "") as redis:
+        first = asyncio.create_task(take_alone(redis, "a test's", work))
+        await under_way.wait()
+        await take_alone(redis, "a test's", work)
+        assert done == []
+        go_on.set()
+        await first
+        await take_alone(redis, "a test's", work)
+    assert done == [1, 1]
