@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 from arq.connections import RedisSettings
 from arq.cron import cron
 
+from commandcenter.executions.keeping import executions_kept
 from commandcenter.heartbeats import beating
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
-from workers.turns import Turns
 from workers.upkeep import (
     ROUND_SECONDS,
     SECONDS_BETWEEN_RECONCILIATIONS,
     SECONDS_BETWEEN_ROUNDS,
     keep_sandboxes_up,
     reconcile_providers,
-    settle_executions,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ async def open_worker(context: dict[Any, Any]) -> None:
     """Give every job what domain functions work with, as `services` in its context, and its memory."""
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
-    context["turns"] = Turns()
+    await stack.enter_async_context(executions_kept(services))
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 
@@ -48,12 +47,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "cron_jobs": (
             cron(
                 cast("WorkerCoroutine", keep_sandboxes_up),
-                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
-                timeout=ROUND_SECONDS,
-                run_at_startup=True,
-            ),
-            cron(
-                cast("WorkerCoroutine", settle_executions),
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,

@@ -1,4 +1,4 @@
-"""Turns: what runs again and again runs once at a time, in this process or in all of them."""
+"""Turns: what one worker of the installation does at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,23 +12,6 @@ _HOLD_SECONDS = 15.0
 _RENEW_SECONDS = 4.0
 
 _log = structlog.get_logger()
-
-
-class Turns:
-    """Which works are under way in this process. Another process may do the same: each step bears that."""
-
-    def __init__(self) -> None:
-        self._under_way: set[str] = set()
-
-    async def take(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Do the work, unless an earlier turn of the same name still does it."""
-        if name in self._under_way:
-            return
-        self._under_way.add(name)
-        try:
-            await work()
-        finally:
-            self._under_way.discard(name)
 
 
 async def take_alone(redis: Redis, name: str, work: Callable[[], Awaitable[object]]) -> None:

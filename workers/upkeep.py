@@ -1,4 +1,4 @@
-"""The schedules that keep sandboxes and executions up.
+"""The schedules that keep sandboxes up.
 
 Rounds of several workers take turns: arq starts each at most once. A round does not wait for the one
 before: what is under way at a provider is left alone, so what hangs holds up itself alone. The sweep of a
@@ -13,12 +13,11 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from commandcenter.executions.abandoned import settle_abandoned
 from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
 from commandcenter.services import Services
-from workers.turns import Turns, take_alone
+from workers.turns import take_alone
 
 SECONDS_BETWEEN_ROUNDS = 2
 SECONDS_BETWEEN_RECONCILIATIONS = 10
@@ -46,12 +45,6 @@ async def reconcile_providers(context: dict[str, Any]) -> None:
         for provider in services.providers
     }
     await _side_by_side("reconcile", rounds)
-
-
-async def settle_executions(context: dict[str, Any]) -> None:
-    """Say what became of executions whose process of ours died."""
-    turns: Turns = context["turns"]
-    await turns.take("settle", partial(settle_abandoned, context["services"]))
 
 
 async def _side_by_side(kind: str, rounds: Mapping[str, Awaitable[None]]) -> None:
