@@ -8,7 +8,8 @@ from commandcenter.executions.records import Execution
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.process_groups import cancel
 from commandcenter.providers.processes import list_processes
-from commandcenter.sandboxes.attachments import attach_by_id
+from commandcenter.sandboxes.attachments import attach
+from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -17,8 +18,13 @@ _log = structlog.get_logger()
 async def end_leftover(services: Services, scope: Scope, execution: Execution) -> None:
     """End what may still run of an execution; that its sandbox is gone or paused is no error."""
     try:
-        attachment = await attach_by_id(services, scope, execution.sandbox_id)
-        pid = execution.pid if execution.pid is not None else await _find(attachment, str(execution.id))
+        async with services.database.transaction(scope.project_id) as session:
+            sandbox = await get_sandbox(session, scope, execution.sandbox_id)
+        attachment = attach(services, sandbox)
+        pid = execution.pid
+        # In a later life of the sandbox the number may be another process's.
+        if pid is None or execution.incarnation != sandbox.incarnation:
+            pid = await _find(attachment, str(execution.id))
         if pid is not None:
             await cancel(attachment, pid, user=execution.user)
     except DomainError as error:
