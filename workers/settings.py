@@ -16,6 +16,7 @@ from workers.upkeep import (
     SECONDS_BETWEEN_ROUNDS,
     keep_sandboxes_up,
     reconcile_providers,
+    settle_all_snapshots,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,
+            ),
+            cron(
+                cast("WorkerCoroutine", settle_all_snapshots),
+                second=set(range(1, 60, SECONDS_BETWEEN_ROUNDS)),
+                timeout=ROUND_SECONDS,
             ),
             cron(
                 cast("WorkerCoroutine", reconcile_providers),

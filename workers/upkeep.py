@@ -17,6 +17,7 @@ from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
 from commandcenter.services import Services
+from commandcenter.snapshots.settle import settle_snapshots
 from workers.turns import take_alone
 
 SECONDS_BETWEEN_ROUNDS = 2
@@ -32,6 +33,11 @@ async def keep_sandboxes_up(context: dict[str, Any]) -> None:
     services: Services = context["services"]
     names = await providers_in_use(services)
     await _side_by_side("upkeep", {name: keep_up(services, name) for name in names})
+
+
+async def settle_all_snapshots(context: dict[str, Any]) -> None:
+    """Find out what became of snapshots under way, and delete those that are to be deleted."""
+    await settle_snapshots(context["services"])
 
 
 async def reconcile_providers(context: dict[str, Any]) -> None:

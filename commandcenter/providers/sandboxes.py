@@ -198,6 +198,33 @@ class Provider:
             reason = answer.json().get("endReason") if answer.is_success else None
         return reason if reason in get_args(EndReason) else None
 
+    async def create_snapshot(self, sandbox_id: str, name: str) -> str:
+        """Keep a running sandbox's files under a name; the template that makes sandboxes of them.
+
+        Processes are not kept, as not every provider can. Raises as `create` does: a timeout leaves the
+        outcome open.
+        """
+        async with self._call(Subject.SANDBOX):
+            made = await self._client.AsyncSandbox.create_snapshot(sandbox_id, name, mode="filesystem")
+        return made.snapshot_id
+
+    async def find_snapshot(self, name: str) -> str | None:
+        """The template under a snapshot's name; None where there is none."""
+        async with self._call(Subject.TEMPLATE):
+            pages = self._client.AsyncSandbox.list_snapshots(name=name, retries=_READ_RETRIES)
+            for _ in range(_MOST_PAGES):
+                for snapshot in await pages.next_items() if pages.has_next else ():
+                    if name in snapshot.snapshot_id or any(name in each for each in snapshot.names):
+                        return snapshot.snapshot_id
+                if not pages.has_next:
+                    return None
+        raise ProviderUnavailableError(f"Provider {self.name} lists more snapshots than can be read.")
+
+    async def delete_snapshot(self, template: str) -> bool:
+        """Delete a snapshot. False: it was gone already."""
+        async with self._call(Subject.TEMPLATE):
+            return await self._client.AsyncSandbox.delete_snapshot(template)
+
     async def metrics(self, sandbox_id: str) -> ProviderMetrics | None:
         """The latest measurement of a sandbox; None before the first."""
         async with self._call(Subject.SANDBOX):

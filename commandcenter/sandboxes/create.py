@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import delete, func, select
@@ -28,6 +29,7 @@ from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
+from commandcenter.snapshots.restore import resolve_template
 from commandcenter.texts import require_json_object, require_text
 
 _log = structlog.get_logger()
@@ -45,6 +47,7 @@ class CreateSandbox:
 
     name: str | None = None
     template: str | None = None
+    snapshot_id: UUID | None = None
     provider: str | None = None
     ttl_seconds: int | None = None
     idle_timeout_seconds: int | None = None
@@ -68,6 +71,8 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     require_text(request.template, "template", LONGEST_TEMPLATE)
     require_valid_environment(request.environment)
     require_json_object(request.metadata, "metadata", LARGEST_METADATA_BYTES)
+    origin = await resolve_template(services, scope, request.provider, request.template, request.snapshot_id)
+    request = replace(request, provider=origin[0], template=origin[1])
     provider = _provider(services, request.provider)
     request = replace(
         request, provider=provider.name, template=request.template or services.settings.default_template
