@@ -14,13 +14,13 @@ from commandcenter.access.scope import Scope
 from commandcenter.errors import DomainError
 from commandcenter.executions.records import Execution
 from commandcenter.outages import despite_outages
-from commandcenter.providers import processes
+from commandcenter.providers import continuation
 from commandcenter.providers.errors import (
     OutputInterruptedError,
     ProviderSandboxPausedError,
     ProviderUnavailableError,
 )
-from commandcenter.providers.output import OutputStream, RunningProcess
+from commandcenter.providers.output import OutputStream, ProcessOutput
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
@@ -41,7 +41,7 @@ async def reconnect(
     pid: int,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
-) -> RunningProcess:
+) -> ProcessOutput:
     """The process's stream again, from the bytes `taken` of each of its streams.
 
     Waits while the sandbox is paused, and up to a minute for a provider that is away. Raises `interrupted`
@@ -55,7 +55,7 @@ async def reconnect(
             if sandbox.status is SandboxStatus.PAUSED and sandbox.termination_requested_at is None:
                 deadline = loop.time() + _LONGEST_ABSENCE_SECONDS
             elif sandbox.status is SandboxStatus.RUNNING:
-                process = await _try(services, sandbox, pid, taken, interrupted)
+                process = await _try(services, sandbox, execution, pid, taken, interrupted)
                 if process is not None:
                     return process
             else:
@@ -67,16 +67,16 @@ async def reconnect(
 async def _try(
     services: Services,
     sandbox: Sandbox,
+    execution: Execution,
     pid: int,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
-) -> RunningProcess | None:
+) -> ProcessOutput | None:
     """The stream; None where it is worth another try."""
-    attachment = attach(services, sandbox)
-    if not attachment.gives_output_again:
-        raise interrupted
     try:
-        return await processes.connect(attachment, pid, taken=taken)
+        return await continuation.read_on(
+            attach(services, sandbox), tag=str(execution.id), pid=pid, user=execution.user, taken=taken
+        )
     except (ProviderUnavailableError, ProviderSandboxPausedError):
         return None
     except DomainError as error:

@@ -17,7 +17,7 @@ from commandcenter.logs.records import LogStream
 from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import OutputInterruptedError, ProviderSandboxGoneError
-from commandcenter.providers.output import OutputStream, RunningProcess
+from commandcenter.providers.output import Missing, OutputStream, ProcessOutput
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
@@ -31,7 +31,7 @@ _STREAMS: dict[OutputStream, LogStream] = {
 
 
 async def run_execution(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: ProcessOutput
 ) -> Execution | None:
     """Read a process until its end is seen, or can't be seen any more; record both.
 
@@ -61,7 +61,7 @@ async def run_execution(
 
 
 async def _read_to_end(
-    services: Services, scope: Scope, execution: Execution, process: RunningProcess, pending: PendingOutput
+    services: Services, scope: Scope, execution: Execution, process: ProcessOutput, pending: PendingOutput
 ) -> Ended:
     """Read until the end is seen, over every break of the stream that can be mended."""
     pid = process.pid
@@ -76,16 +76,26 @@ async def _read_to_end(
 
 
 async def _read(
-    services: Services, process: RunningProcess, pending: PendingOutput, taken: dict[OutputStream, int]
+    services: Services, process: ProcessOutput, pending: PendingOutput, taken: dict[OutputStream, int]
 ) -> Ended:
     async for event in process:
         if isinstance(event, Ended):
             return event
+        if isinstance(event, Missing):
+            _note_missing(event, pending, taken)
+            services.recorder.notice(pending)
+            continue
         taken[event.stream] += len(event.data)
         await pending.wait_for_room()
         pending.add(_STREAMS[event.stream], event.data)
         services.recorder.notice(pending)
     raise OutputInterruptedError("The output ended without the process's end.")
+
+
+def _note_missing(event: Missing, pending: PendingOutput, taken: dict[OutputStream, int]) -> None:
+    pending.add_gap(_STREAMS[event.stream], event.reason, event.to_offset)
+    if event.to_offset is not None:
+        taken[event.stream] = event.to_offset
 
 
 async def _record_end(

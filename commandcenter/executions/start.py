@@ -23,9 +23,9 @@ from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import find_or_insert, fingerprint
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
-from commandcenter.providers import processes
+from commandcenter.providers import continuation
 from commandcenter.providers.errors import ProviderUnavailableError
-from commandcenter.providers.output import RunningProcess
+from commandcenter.providers.output import ProcessOutput
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
@@ -132,7 +132,7 @@ async def _start(
 ) -> tuple[Execution, Reading]:
     """Start the process, and begin to read it."""
     try:
-        process = await processes.start(
+        process = await continuation.start(
             attach(services, sandbox),
             command=request.command or None,
             cwd=request.cwd,
@@ -153,7 +153,7 @@ async def _start(
 
 
 async def _record_start(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: ProcessOutput
 ) -> tuple[Execution, Reading]:
     async with services.database.transaction(scope.project_id) as session:
         started = await change_execution(

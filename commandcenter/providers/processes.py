@@ -110,7 +110,7 @@ async def connect(
     """Read on from a running process; raises `ProcessNotFoundError` once it has ended.
 
     With `taken`, the bytes of each stream that were read before, the output goes on exactly there, also
-    some moments after the process's end: only where the attachment `gives_output_again`.
+    some moments after the process's end: only where `attachment.continuation` is "replay".
     """
     headers = dict(_KEEPALIVE)
     if taken is not None:
