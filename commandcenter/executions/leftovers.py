@@ -5,9 +5,8 @@ import structlog
 from commandcenter.access.scope import Scope
 from commandcenter.errors import DomainError
 from commandcenter.executions.records import Execution
-from commandcenter.providers.attachments import Attachment
+from commandcenter.providers import continuation
 from commandcenter.providers.process_groups import cancel
-from commandcenter.providers.processes import list_processes
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.services import Services
@@ -22,16 +21,11 @@ async def end_leftover(services: Services, scope: Scope, execution: Execution) -
             sandbox = await get_sandbox(session, scope, execution.sandbox_id)
         attachment = attach(services, sandbox)
         pid = execution.pid
-        # In a later life of the sandbox the number may be another process's.
+        # Of a start whose answer was lost the number is not known; in a later life of the sandbox it may be
+        # another process's.
         if pid is None or execution.incarnation != sandbox.incarnation:
-            pid = await _find(attachment, str(execution.id))
+            pid = await continuation.find(attachment, str(execution.id))
         if pid is not None:
             await cancel(attachment, pid, user=execution.user)
     except DomainError as error:
         _log.info("execution.leftover_not_ended", execution_id=str(execution.id), error=error.message)
-
-
-async def _find(attachment: Attachment, tag: str) -> int | None:
-    """The process of a start whose answer was lost: it carries the execution's id as its tag."""
-    found = (process.pid for process in await list_processes(attachment) if process.tag == tag)
-    return next(found, None)
