@@ -16,6 +16,8 @@ from commandcenter.projects.records import Project
 from commandcenter.sandboxes.queries import find_sandboxes
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
+from commandcenter.snapshots.queries import find_snapshots
+from commandcenter.snapshots.records import Snapshot
 from resolvers.file_reads import FileReads
 
 Item = TypeVar("Item")
@@ -33,6 +35,7 @@ class Context:
         self.scope = scope
         self.sandboxes: DataLoader[UUID, Sandbox | None] = self._loader(find_sandboxes)
         self.executions: DataLoader[UUID, Execution | None] = self._loader(find_executions)
+        self.snapshots: DataLoader[UUID, Snapshot | None] = self._loader(find_snapshots)
         self.projects: DataLoader[UUID, Project | None] = self._loader(find_projects)
         self.file_reads = FileReads(services)
 

@@ -21,6 +21,8 @@ async def node(info: Info, text: str) -> object | None:
             return await info.context.sandboxes.load(key)
         case "Execution":
             return await info.context.executions.load(key)
+        case "Snapshot":
+            return await info.context.snapshots.load(key)
         case "Project":
             return await info.context.projects.load(key)
         case _:

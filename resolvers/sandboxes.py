@@ -1,6 +1,7 @@
 """What the sandbox fields, mutations and subscriptions do."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from commandcenter.sandboxes.terminate import terminate_sandbox, terminate_sandb
 from commandcenter.sandboxes.watch import watch_sandboxes
 from resolvers.connections import ConnectionView, page_request
 from resolvers.context import Info
-from resolvers.ids import global_id, key_of
+from resolvers.ids import global_id, key_of, parse_global_id
 from resolvers.outcomes import Outcome, outcome_of
 
 TYPE = "Sandbox"
@@ -77,7 +78,10 @@ def sandbox_url(root: Sandbox, info: Info, port: int) -> str:
 
 
 async def create(info: Info, request: CreateSandbox) -> Outcome[Sandbox]:
-    """`createSandbox`."""
+    """`createSandbox`; a snapshot's id as template means that snapshot."""
+    parsed = parse_global_id(request.template or "")
+    if parsed is not None and parsed[0] == "Snapshot":
+        request = replace(request, template=None, snapshot_id=parsed[1])
     return await outcome_of(create_sandbox(info.context.services, info.context.scope, request))
 
 

@@ -24,6 +24,7 @@ from schema.projects import ProjectMutations, ProjectQueries
 from schema.providers import ProviderQueries
 from schema.sandbox_operations import SandboxMutations, SandboxQueries, SandboxSubscriptions
 from schema.scalars import SCALARS
+from schema.snapshots import SnapshotMutations, SnapshotQueries
 from schema.views import view
 
 QUERIES = (
@@ -33,8 +34,16 @@ QUERIES = (
     ProviderQueries,
     HealthQueries,
     EventQueries,
+    SnapshotQueries,
 )
-MUTATIONS = (SandboxMutations, ExecutionMutations, FileMutations, ProjectMutations, KeyMutations)
+MUTATIONS = (
+    SandboxMutations,
+    SnapshotMutations,
+    ExecutionMutations,
+    FileMutations,
+    ProjectMutations,
+    KeyMutations,
+)
 SUBSCRIPTIONS = (LogSubscriptions, SandboxSubscriptions, ExecutionSubscriptions, FileSubscriptions)
 
 

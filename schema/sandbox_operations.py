@@ -70,7 +70,9 @@ class SandboxFilter:
 class CreateSandboxInput:
     name: str | None = strawberry.field(default=None, description="A name for people.")
     template: str | None = strawberry.field(
-        default=None, description="What to make it from; the installation's default unless given."
+        default=None,
+        description="What to make it from: a template's name, or a snapshot's id; the installation's default "
+        "unless given.",
     )
     provider: str | None = strawberry.field(
         default=None, description="Who runs it, `local` or `e2b`; the installation's default unless given."

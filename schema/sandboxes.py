@@ -10,7 +10,7 @@ from commandcenter.executions.queries import ExecutionSelection
 from commandcenter.files.queries import Listing
 from commandcenter.sandboxes.records import Sandbox as SandboxRecord
 from commandcenter.sandboxes.states import SandboxStatus, TerminationReason, TimeoutAction
-from resolvers import events, executions, files, logs, sandboxes
+from resolvers import events, executions, files, logs, sandboxes, snapshots
 from resolvers.context import Info
 from resolvers.ids import key_of
 from schema.arguments import After, Filter, First, Id, Port, Stream
@@ -25,6 +25,7 @@ from schema.views import view
 
 if TYPE_CHECKING:
     from schema.executions import Execution, ExecutionFilter
+    from schema.snapshots import Snapshot
 
 describe_enum(
     SandboxStatus,
@@ -146,6 +147,13 @@ class Sandbox(Node):
         selection = filter.selection(record.id) if filter else ExecutionSelection(sandbox_id=record.id)
         page = await executions.execution_page(info, selection, first, after)
         return cast("Connection[Execution]", page)
+
+    @strawberry.field(description="The snapshots that were made of it, newest first.")
+    async def snapshots(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated["Snapshot", strawberry.lazy("schema.snapshots")]]:
+        page = await snapshots.snapshot_page(info, view(SandboxRecord, self).id, first, after)
+        return cast("Connection[Snapshot]", page)
 
     @strawberry.field(description="The stored output of all its executions, execution by execution.")
     async def logs(

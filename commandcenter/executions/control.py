@@ -13,7 +13,7 @@ from commandcenter.executions.errors import ExecutionStateError
 from commandcenter.executions.queries import get_execution
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ExecutionStatus
-from commandcenter.providers import processes
+from commandcenter.providers import continuation, processes
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.errors import ProcessNotFoundError
 from commandcenter.providers.process_groups import cancel
@@ -90,9 +90,7 @@ async def resize_terminal(services: Services, scope: Scope, execution_id: UUID, 
 
 async def _require_same_process(attachment: Attachment, execution: Execution) -> None:
     """Raise `ProcessNotFoundError` where the number of a process of an earlier life is not its any more."""
-    tag = str(execution.id)
-    found = await processes.list_processes(attachment)
-    if (execution.pid, tag) not in {(process.pid, process.tag) for process in found}:
+    if await continuation.find(attachment, str(execution.id)) != execution.pid:
         raise ProcessNotFoundError("The process did not outlive the sandbox's pause.")
 
 

@@ -39,9 +39,15 @@ SUBJECTS = {
     "executionId": "Execution",
     "terminalId": "Execution",
     "keyId": "ApiKey",
+    "snapshotId": "Snapshot",
     "ids": "Sandbox",
 }
-SUBJECTS_OF_FIELDS = {"sandbox": "Sandbox", "execution": "Execution", "node": "Sandbox"}
+SUBJECTS_OF_FIELDS = {
+    "sandbox": "Sandbox",
+    "execution": "Execution",
+    "snapshot": "Snapshot",
+    "node": "Sandbox",
+}
 # Values that make a request valid, where any value of the type would not.
 VALUES: dict[str, Any] = {"ttlSeconds": 60, "command": "true", "text": "x", "columns": 80, "rows": 24}
 PLAIN: dict[str, Any] = {

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from commandcenter.access.scope import Role
+from commandcenter.identifiers import new_id
 from commandcenter.keys.records import ApiKey
 from resolvers.ids import global_id
 from tests.access.operations import Operation, operations
@@ -26,6 +27,7 @@ async def ids(product: Product, project: Project, client: Client) -> AsyncIterat
         yield {
             "Sandbox": sandbox_id,
             "Execution": terminal["id"],
+            "Snapshot": global_id("Snapshot", new_id()),
             "ApiKey": global_id("ApiKey", key.id),
         }
 

@@ -19,7 +19,7 @@ from tests.fixtures.client import Client
 from tests.fixtures.product import Product, Project
 
 MARKER = "hushhush"
-TYPES = ("Sandbox", "Execution", "Project", "ApiKey", "Event")
+TYPES = ("Sandbox", "Execution", "Snapshot", "Project", "ApiKey", "Event")
 ALL = list(operations("query", "mutation", "subscription"))
 # These begin with what is there already; every other subscription waits for something to happen.
 WITHOUT_IDS = [each for each in ALL if not each.takes_ids and each.kind != "subscription"]
@@ -45,22 +45,27 @@ async def foreign(product: Product) -> AsyncIterator[Foreign]:
     )
     async with client.execution_logs(execution["id"]) as batches:
         await anext(batches)
+    snapshot = await client.mutate(
+        "createSnapshot", "id providerSnapshotId", sandboxId=made["id"], name=MARKER
+    )
     async with product.database.transaction(project.id) as session:
         key = (await session.scalars(select(ApiKey).limit(1))).one()
         event = (await session.scalars(select(Event).limit(1))).one()
     ids = {
         "Sandbox": made["id"],
         "Execution": execution["id"],
+        "Snapshot": snapshot["id"],
         "Project": global_id("Project", project.id),
         "ApiKey": global_id("ApiKey", key.id),
         "Event": global_id("Event", event.id),
     }
-    secrets = {MARKER, made["providerSandboxId"], key.prefix, *ids.values()}
+    secrets = {MARKER, made["providerSandboxId"], snapshot["providerSnapshotId"], key.prefix, *ids.values()}
     for each in ids.values():
         parsed = parse_global_id(each)
         assert parsed is not None
         secrets |= {parsed[1].hex, str(parsed[1])}
     yield Foreign(project, ids, frozenset(secrets))
+    await client.mutate("deleteSnapshot", "id", snapshotId=snapshot["id"])
     await client.mutate("terminateSandbox", "id", sandboxId=made["id"])
 
 
@@ -72,9 +77,7 @@ def attacker(project: Project) -> Client:
 
 def absent_ids() -> dict[str, str]:
     """Well-formed ids of what nobody has."""
-    return {
-        name: global_id(name, new_id()) for name in ("Sandbox", "Execution", "Project", "ApiKey", "Event")
-    }
+    return {name: global_id(name, new_id()) for name in TYPES}
 
 
 def see_no_leak(answer: Any, foreign: Foreign) -> None:

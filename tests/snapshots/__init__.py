@@ -1,0 +1,1 @@
+"""Snapshots: what files were at a moment."""
