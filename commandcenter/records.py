@@ -8,7 +8,7 @@ from commandcenter.instance import Instance
 from commandcenter.keys.records import ApiKey
 from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
-from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.records import ProviderQueue, Sandbox
 
 __all__ = [
     "ApiKey",
@@ -18,6 +18,7 @@ __all__ = [
     "Instance",
     "LogChunkRecord",
     "Project",
+    "ProviderQueue",
     "Record",
     "Sandbox",
     "SignInLink",

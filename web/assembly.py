@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from commandcenter.executions.leases import release_leases, renew_leases
+from commandcenter.sandboxes.create_leases import keeping_creations
 from commandcenter.services import Services, open_services
 from commandcenter.settings import Settings
 from commandcenter.signals import key_topic
@@ -21,7 +22,7 @@ from web.parts import Parts
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of the application, for as long as the block runs."""
-    async with open_services(settings) as services:
+    async with open_services(settings) as services, keeping_creations(services):
         live_credentials = LiveCredentials(services.database)
         tasks = [
             asyncio.create_task(renew_leases(services), name="renew-leases"),

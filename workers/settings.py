@@ -7,6 +7,7 @@ from arq.connections import RedisSettings
 from arq.cron import cron
 
 from commandcenter.heartbeats import beating
+from commandcenter.sandboxes.create_leases import keeping_creations
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
@@ -18,6 +19,7 @@ from workers.upkeep import (
     keep_sandboxes_up,
     reconcile_providers,
     settle_executions,
+    settle_half_made,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ async def open_worker(context: dict[Any, Any]) -> None:
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
     context["turns"], context["doubts"] = Turns(), Doubts()
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
+    await stack.enter_async_context(keeping_creations(services))
 
 
 async def close_worker(context: dict[Any, Any]) -> None:
@@ -55,6 +58,12 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
             ),
             cron(
                 cast("WorkerCoroutine", settle_executions),
+                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
+                timeout=ROUND_SECONDS,
+                run_at_startup=True,
+            ),
+            cron(
+                cast("WorkerCoroutine", settle_half_made),
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,

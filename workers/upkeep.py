@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from commandcenter.executions.abandoned import settle_abandoned
+from commandcenter.sandboxes.create_leases import settle_creations
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
@@ -47,6 +48,12 @@ async def settle_executions(context: dict[str, Any]) -> None:
     """Say what became of executions whose process of ours died."""
     turns: Turns = context["turns"]
     await turns.take("settle", partial(settle_abandoned, context["services"]))
+
+
+async def settle_half_made(context: dict[str, Any]) -> None:
+    """Take up the making of sandboxes whose process of ours died."""
+    turns: Turns = context["turns"]
+    await turns.take("half-made", partial(settle_creations, context["services"]))
 
 
 async def _side_by_side(

@@ -13,12 +13,11 @@ Life = tuple[UUID, int]
 class Patience:
     """How long the sweep leaves alone what may be somebody's work in progress.
 
-    `orphan`: a sandbox without a record, from its start. `creation`: a record that is being made.
+    `orphan`: a sandbox without a record, from its start.
     `resumption`: a sandbox that runs though its record says PAUSED, from when that was first seen.
     """
 
     orphan: timedelta = timedelta(seconds=30)
-    creation: timedelta = timedelta(seconds=120)
     resumption: timedelta = timedelta(seconds=90)
 
 

@@ -26,12 +26,10 @@ def may_be_orphan(info: ProviderSandboxInfo, listed_after: datetime, patience: P
     return info.started_at < listed_after - patience.orphan
 
 
-async def end_orphan(
-    services: Services, provider: Provider, info: ProviderSandboxInfo, patience: Patience
-) -> None:
+async def end_orphan(services: Services, provider: Provider, info: ProviderSandboxInfo) -> None:
     """End a sandbox that carries our mark, unless its record lives or may just be coming to life."""
     record = await _record_of(services, info)
-    if record is not None and _stands_for(record, info, patience):
+    if record is not None and _stands_for(record, info):
         return
     await provider.kill(info.id)
     _log.warning("reconcile.orphan_ended", provider=provider.name, provider_sandbox_id=info.id)
@@ -48,9 +46,10 @@ async def _record_of(services: Services, info: ProviderSandboxInfo) -> Sandbox |
         return await session.get(Sandbox, sandbox_id)
 
 
-def _stands_for(record: Sandbox, info: ProviderSandboxInfo, patience: Patience) -> bool:
+def _stands_for(record: Sandbox, info: ProviderSandboxInfo) -> bool:
     if record.status is SandboxStatus.CREATING:
-        return record.created_at > now() - patience.creation
+        # It may be the one that is being made, or adopted.
+        return True
     return record.status in LIVE and record.provider_sandbox_id == info.id
 
 

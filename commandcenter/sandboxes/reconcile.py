@@ -32,10 +32,6 @@ _log = structlog.get_logger()
 
 _STEP_SECONDS = 45.0
 _STOPPED_BY_PROVIDER = "Its provider paused it; resume it to go on."
-_UNFINISHED: dict[str, Any] = {
-    "status_reason": "Its creation was never finished: the process that made it ended.",
-    "idempotency_key": None,
-}
 _ENDINGS: dict[EndReason | None, tuple[TerminationReason, str | None]] = {
     "EXPIRED": (TerminationReason.TTL, None),
     "OUT_OF_MEMORY": (TerminationReason.OUT_OF_MEMORY, "It ran out of memory."),
@@ -62,7 +58,7 @@ async def reconcile(services: Services, provider: Provider, doubts: Doubts) -> N
     await do_all("reconcile", provider.name, steps, step_seconds=_STEP_SECONDS)
     known = {record.provider_sandbox_id for record in records}
     orphans = [
-        partial(end_orphan, services, provider, info, doubts.patience)
+        partial(end_orphan, services, provider, info)
         for info in listed.values()
         if info.id not in known and may_be_orphan(info, begun, doubts.patience)
     ]
@@ -91,9 +87,9 @@ def _record_steps(
     for record in records:
         info = listed.get(record.provider_sandbox_id or "")
         if record.status is SandboxStatus.CREATING:
-            if record.created_at <= begun - doubts.patience.creation:
-                steps.append(partial(_change, services, record, SandboxStatus.FAILED, **_UNFINISHED))
-        elif info is None:
+            # Whoever makes it says what becomes of it, or whoever takes it up.
+            continue
+        if info is None:
             steps.append(partial(_end_vanished, services, provider, record))
         elif info.state == "paused" and record.status is SandboxStatus.RUNNING:
             steps.append(partial(_change, services, record, SandboxStatus.PAUSED, **_as_stopped(record)))
