@@ -204,5 +204,5 @@ async def _await_creation(services: Services, scope: Scope, sandbox: Sandbox) ->
 
 
 def _earlier_failure(sandbox: Sandbox | None) -> DomainError:
-    reason = sandbox.status_reason if sandbox is not None else "its provider refused it."
-    return CreationFailedError(f"The request with this idempotency key failed: {reason} Try again.")
+    reason = sandbox.status_reason if sandbox is not None else "its provider refused it. Try again."
+    return CreationFailedError(f"The request with this idempotency key failed: {reason}")

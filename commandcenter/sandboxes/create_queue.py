@@ -25,7 +25,8 @@ from commandcenter.sandboxes.states import SandboxStatus
 
 _LONGEST_PAUSE_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.01
-# So many rows a second are rewritten at most to tell those who wait their places.
+# Those who wait are told their places so often, and so many rows a second are rewritten for it at most.
+_TOLD_EVERY_SECONDS = 0.5
 _TOLD_A_SECOND = 50
 
 
@@ -199,7 +200,7 @@ async def _tell(
     is_full: bool,
 ) -> list[tuple[UUID, UUID]]:
     """Write down the places of those who wait: of new ones at once, of all the less often the more wait."""
-    interval = timedelta(seconds=max(1.0, len(rows) / _TOLD_A_SECOND))
+    interval = timedelta(seconds=max(_TOLD_EVERY_SECONDS, len(rows) / _TOLD_A_SECOND))
     is_time = queue.told_at is None or queue.told_at <= at - interval
     paused_until = queue.paused_until if queue.paused_until and queue.paused_until > at else None
     reasons = [
