@@ -8,6 +8,7 @@ from uuid import UUID
 from commandcenter.background import BackgroundTasks
 from commandcenter.database import Database
 from commandcenter.executions.ownership import OwnedExecutions
+from commandcenter.executions.safekeeping import RecordedEnds
 from commandcenter.heartbeats import Heartbeats
 from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
@@ -43,6 +44,7 @@ class Services:
     background: BackgroundTasks
     owned_executions: OwnedExecutions
     owned_creations: OwnedCreations
+    recorded_ends: RecordedEnds
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -86,6 +88,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             background=background,
             owned_executions=OwnedExecutions(),
             owned_creations=OwnedCreations(),
+            recorded_ends=RecordedEnds(background),
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 from arq.connections import RedisSettings
 from arq.cron import cron
 
+from commandcenter.executions.keeping import executions_kept
 from commandcenter.heartbeats import beating
-from commandcenter.sandboxes.create_leases import keeping_creations
+from commandcenter.sandboxes.create_leases import creations_kept
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
@@ -18,8 +19,6 @@ from workers.upkeep import (
     SECONDS_BETWEEN_ROUNDS,
     keep_sandboxes_up,
     reconcile_providers,
-    settle_executions,
-    settle_half_made,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +34,9 @@ async def open_worker(context: dict[Any, Any]) -> None:
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
     context["turns"], context["doubts"] = Turns(), Doubts()
+    await stack.enter_async_context(executions_kept(services))
+    await stack.enter_async_context(creations_kept(services))
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
-    await stack.enter_async_context(keeping_creations(services))
 
 
 async def close_worker(context: dict[Any, Any]) -> None:
@@ -52,18 +52,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "cron_jobs": (
             cron(
                 cast("WorkerCoroutine", keep_sandboxes_up),
-                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
-                timeout=ROUND_SECONDS,
-                run_at_startup=True,
-            ),
-            cron(
-                cast("WorkerCoroutine", settle_executions),
-                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
-                timeout=ROUND_SECONDS,
-                run_at_startup=True,
-            ),
-            cron(
-                cast("WorkerCoroutine", settle_half_made),
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,

@@ -14,7 +14,6 @@ from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.idempotency import find_or_insert, fingerprint, require_valid_key
 from commandcenter.identifiers import new_id
-from commandcenter.leases import LEASE
 from commandcenter.projects.records import Project
 from commandcenter.providers.errors import ProviderNotConfiguredError
 from commandcenter.providers.sandboxes import Provider
@@ -137,7 +136,7 @@ async def _insert(
         idempotency_key=request.idempotency_key,
         request_fingerprint=wanted,
         owner=services.process_id,
-        lease_until=func.now() + LEASE,
+        lease_until=func.now() + services.settings.lease,
         turn=turn,
         asked_at=func.clock_timestamp() if turn is None else None,
         is_repeatable=not request.environment,

@@ -6,19 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from commandcenter.access.scope import Scope, system_scope
 from commandcenter.clock import now
 from commandcenter.errors import DomainError
-from commandcenter.leases import (
-    LEASE,
-    RENEW_SECONDS,
-    database_came_up_just_now,
-    has_lapsed,
-    release_leases_of,
-    renew_leases_of,
-)
+from commandcenter.leases import RENEWALS_A_LEASE, database_came_up_just_now, has_lapsed
 from commandcenter.sandboxes.create_at_provider import Creation, make_sandbox
 from commandcenter.sandboxes.create_marked import find_marked
 from commandcenter.sandboxes.create_outcomes import record_failure, record_start
@@ -27,6 +20,7 @@ from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
 
+_LOOK_SECONDS = 1.5
 _MOST_AT_ONCE = 100
 # So long may a provider be at work on a request, and a moment more until it lists what it made.
 _LONGEST_REQUEST = timedelta(seconds=35)
@@ -38,29 +32,49 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def keeping_creations(services: Services) -> AsyncIterator[None]:
-    """Keep the leases of the sandboxes that this process makes, for as long as the block runs."""
-    renewing = asyncio.create_task(_renew_regularly(services), name="renew-creations")
+async def creations_kept(services: Services) -> AsyncIterator[None]:
+    """Renew leases and take up what the dead were making for as long as the block runs; then leave ours."""
+    renewal = asyncio.create_task(_renew_regularly(services), name="renew-creations")
+    settling = asyncio.create_task(_settle_regularly(services), name="settle-creations")
     try:
         yield
     finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
+        settling.cancel()
         # First the work, then the leases: others must not take up what is still at work here.
         await services.background.stop()
-        await release_leases_of(services.database, services.process_id, Sandbox, _BEING_MADE)
+        renewal.cancel()
+        await asyncio.gather(renewal, settling, return_exceptions=True)
+        await _set_leases(services, [Sandbox.owner == services.process_id], -2 * services.settings.lease)
 
 
 async def _renew_regularly(services: Services) -> None:
     while True:
-        await asyncio.sleep(RENEW_SECONDS)
+        await asyncio.sleep(services.settings.lease_seconds / RENEWALS_A_LEASE)
+        owned = services.owned_creations.ids()
+        if not owned:
+            continue
+        ours = [Sandbox.id.in_(owned), Sandbox.owner == services.process_id]
         try:
-            await renew_leases_of(
-                services.database, services.process_id, Sandbox, services.owned_creations.ids(), _BEING_MADE
-            )
+            await _set_leases(services, ours, services.settings.lease)
         except Exception:
             # Whatever it was: without leases everything that this process makes would be taken from it.
             _log.warning("leases.renew_failed", exc_info=True)
+
+
+async def _set_leases(services: Services, which: Sequence[ColumnElement[bool]], from_now: timedelta) -> None:
+    async with services.database.system_transaction() as session:
+        await session.execute(
+            update(Sandbox).where(_BEING_MADE, *which).values(lease_until=func.now() + from_now)
+        )
+
+
+async def _settle_regularly(services: Services) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            await settle_creations(services)
+        except Exception:
+            _log.warning("creations.settle_failed", exc_info=True)
 
 
 async def settle_creations(services: Services) -> int:
@@ -77,7 +91,7 @@ async def settle_creations(services: Services) -> int:
 
 async def _take_over(services: Services) -> Sequence[Sandbox]:
     async with services.database.system_transaction() as session:
-        if await database_came_up_just_now(session):
+        if await database_came_up_just_now(session, services.settings.lease):
             return []
         # Whoever does not know the provider leaves it to others, for as long as it may be waited for.
         is_ours = or_(
@@ -86,7 +100,13 @@ async def _take_over(services: Services) -> Sequence[Sandbox]:
         )
         lapsed = (
             select(Sandbox.id)
-            .where(_BEING_MADE, has_lapsed(Sandbox), Sandbox.termination_requested_at.is_(None), is_ours)
+            .where(
+                _BEING_MADE,
+                has_lapsed(Sandbox, services.settings.lease),
+                Sandbox.termination_requested_at.is_(None),
+                Sandbox.id.not_in(services.owned_creations.ids()),
+                is_ours,
+            )
             .order_by(Sandbox.id)
             .limit(_MOST_AT_ONCE)
             .with_for_update(skip_locked=True)
@@ -94,7 +114,7 @@ async def _take_over(services: Services) -> Sequence[Sandbox]:
         taken = await session.scalars(
             update(Sandbox)
             .where(Sandbox.id.in_(lapsed.scalar_subquery()))
-            .values(owner=services.process_id, lease_until=func.now() + LEASE)
+            .values(owner=services.process_id, lease_until=func.now() + services.settings.lease)
             .returning(Sandbox),
             execution_options={"synchronize_session": False},
         )

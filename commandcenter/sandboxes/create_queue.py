@@ -72,7 +72,7 @@ async def join_queue(session: AsyncSession, project_id: UUID, provider: str, pac
 
 
 async def take_turns(
-    session: AsyncSession, provider: Provider, process_id: UUID, mine: Collection[UUID]
+    session: AsyncSession, provider: Provider, process_id: UUID, mine: Collection[UUID], lease: timedelta
 ) -> Round:
     """Take the turns that the process's creations may take now, and tell the others their places.
 
@@ -81,7 +81,7 @@ async def take_turns(
     queue = await _lock(session, provider.name)
     at: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     pace = provider.account.pace
-    rows = await _read(session, provider.name)
+    rows = await _read(session, provider.name, lease)
     free, is_full = await _free_places(session, queue, pace, at)
     taken = _first_of(rows, free, process_id, mine)
     if taken:
@@ -141,11 +141,11 @@ async def _lock(session: AsyncSession, provider: str) -> ProviderQueue:
     return queue
 
 
-async def _read(session: AsyncSession, provider: str) -> Sequence[_Waiting]:
+async def _read(session: AsyncSession, provider: str, lease: timedelta) -> Sequence[_Waiting]:
     """Those that wait for a process that lives, in the order of their turns."""
     result = await session.execute(
         select(Sandbox.id, Sandbox.project_id, Sandbox.owner, Sandbox.turn, Sandbox.status_reason)
-        .where(Sandbox.provider == provider, WAITS_FOR_TURN, ~has_lapsed(Sandbox))
+        .where(Sandbox.provider == provider, WAITS_FOR_TURN, ~has_lapsed(Sandbox, lease))
         .order_by(Sandbox.turn, Sandbox.id)
     )
     return [_Waiting(*row) for row in result]

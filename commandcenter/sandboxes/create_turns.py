@@ -62,7 +62,7 @@ async def _look(services: Services, provider: Provider) -> float:
     waiting = services.owned_creations.waiting_at(provider.name)
     mine = list(waiting)
     async with services.database.system_transaction() as session:
-        found = await take_turns(session, provider, services.process_id, mine)
+        found = await take_turns(session, provider, services.process_id, mine, services.settings.lease)
     _pass_on(services, provider, found)
     for sandbox_id in mine:
         turn = waiting.get(sandbox_id)

@@ -14,6 +14,7 @@ from commandcenter.providers.errors import (
     ProviderSandboxGoneError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    ProviderUnreachableError,
     TemplateNotFoundError,
 )
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
@@ -121,14 +122,16 @@ async def test_a_request_that_arrived_and_was_not_answered_is_not_sent_again() -
                     await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
                     creations += 1
                     break
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]")
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
+                )
         writer.transport.abort()
 
     server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     provider = Provider(ProviderAccount("rude", "e2b", "key", url, url), request_seconds=5)
     async with server:
-        assert (await provider.health())[0]
+        assert (await provider.healthy())[0]
         for times in (1, 2):
             with pytest.raises(ProviderUnavailableError) as raised:
                 await create(provider)

@@ -14,9 +14,6 @@ from commandcenter.sandboxes.create import CreateSandbox
 from commandcenter.sandboxes.records import ProviderQueue, Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.services import Services
-from processes.home import open_home
-from processes.plans import worker_plan
-from tests.fixtures.children import running
 from tests.fixtures.client import Client
 from tests.fixtures.product import Product, Project, WebProcess, web_process
 from tests.providers.wire import serving
@@ -29,7 +26,7 @@ E2B = CreateSandbox(provider="e2b")
 
 @dataclass(frozen=True)
 class Clouded:
-    """A cloud, and two web processes and a worker that make sandboxes there, four a second at most.
+    """A cloud, and two web processes that make sandboxes there, four a second at most.
 
     Requests are answered after a second where the sandbox is still being made.
     """
@@ -74,14 +71,13 @@ class Clouded:
 
 
 @asynccontextmanager
-async def clouded_product(product: Product, redis_url: str) -> AsyncIterator[Clouded]:
-    """The processes, on the product's database; `redis_url` keeps their worker's jobs apart."""
+async def clouded_product(product: Product) -> AsyncIterator[Clouded]:
+    """The processes, on the product's database."""
     cloud = Cloud()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(cloud))
         environment = {
             **product.environment,
-            "REDIS_URL": redis_url,
             "E2B_API_KEY": "key",
             "E2B_API_URL": cloud.url,
             "E2B_SANDBOX_URL": cloud.url,
@@ -89,11 +85,9 @@ async def clouded_product(product: Product, redis_url: str) -> AsyncIterator[Clo
             "COMMANDCENTER_E2B_SANDBOXES_AT_ONCE": "0",
             "COMMANDCENTER_CREATION_ANSWER_SECONDS": "1",
         }
-        home = open_home(product.home.folder.parent / "clouded")
-        first, second, _ = await asyncio.gather(
+        first, second = await asyncio.gather(
             stack.enter_async_context(web_process(environment)),
             stack.enter_async_context(web_process(environment)),
-            stack.enter_async_context(running(worker_plan(home, environment))),
         )
         yield Clouded(product, cloud, environment, (first, second))
 

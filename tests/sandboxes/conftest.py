@@ -2,15 +2,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from processes.embedded.valkey import EmbeddedValkey
 from tests.fixtures.product import Product
-from tests.fixtures.servers import new_redis_url
 from tests.sandboxes.clouded import Clouded, clouded_product
 
 
 @pytest.fixture(scope="package")
-async def shared_cloud(product: Product, valkey: EmbeddedValkey) -> AsyncIterator[Clouded]:
-    async with clouded_product(product, new_redis_url(valkey)) as clouded:
+async def shared_cloud(product: Product) -> AsyncIterator[Clouded]:
+    async with clouded_product(product) as clouded:
         yield clouded
 
 
