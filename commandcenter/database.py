@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 _BEGIN = "BEGIN;"
 _SET_SYSTEM = "SET LOCAL commandcenter.system = 'on';"
+_UNSET_SYSTEM = "SET LOCAL commandcenter.system = 'off';"
 
 
 class Record(DeclarativeBase):
@@ -88,6 +89,15 @@ async def _open_with(session: AsyncSession, settings: str) -> None:
         raise RuntimeError("The session has no connection.")
     driver: Any = connection.connection.driver_connection
     driver.opening = settings
+
+
+@asynccontextmanager
+async def seeing_all_projects(session: AsyncSession) -> AsyncIterator[None]:
+    """Let a project's transaction see all projects, for what they share: counts, never contents."""
+    await session.execute(text(_SET_SYSTEM))
+    yield
+    # After an error the transaction is rolled back, and its settings with it.
+    await session.execute(text(_UNSET_SYSTEM))
 
 
 class Database:

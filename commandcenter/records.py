@@ -8,7 +8,7 @@ from commandcenter.instance import Instance
 from commandcenter.keys.records import ApiKey
 from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
-from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.records import ProviderQueue, Sandbox
 from commandcenter.snapshots.records import Snapshot
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Instance",
     "LogChunkRecord",
     "Project",
+    "ProviderQueue",
     "Record",
     "Sandbox",
     "SignInLink",

@@ -17,6 +17,7 @@ from commandcenter.measurements import Measurements
 from commandcenter.providers.accounts import accounts_from
 from commandcenter.providers.registry import Providers
 from commandcenter.records import Record
+from commandcenter.sandboxes.create_ownership import OwnedCreations
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
@@ -30,7 +31,7 @@ class Services:
     """One process's means.
 
     `instance_id` marks this installation at the providers; `process_id` marks this process as the owner of
-    the executions that it reads; `signing_key` signs short-lived links.
+    the executions that it reads and the sandboxes that it makes; `signing_key` signs short-lived links.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Services:
     recorder: LogRecorder
     background: BackgroundTasks
     owned_executions: OwnedExecutions
+    owned_creations: OwnedCreations
     recorded_ends: RecordedEnds
     instance_id: UUID
     signing_key: bytes
@@ -85,6 +87,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             recorder=recorder,
             background=background,
             owned_executions=OwnedExecutions(),
+            owned_creations=OwnedCreations(),
             recorded_ends=RecordedEnds(background),
             instance_id=instance.id,
             signing_key=instance.signing_key,

@@ -64,6 +64,45 @@ class Settings(BaseSettings):
         validation_alias="E2B_SANDBOX_URL",
         description="Address of an E2B-compatible data plane that finds sandboxes by header.",
     )
+    e2b_creates_per_second: float = Field(
+        default=1,
+        ge=0,
+        le=1000,
+        description="Sandboxes made a second at `e2b`; more wait for their turn. E2B's limit is 1 on its "
+        "Hobby plan and 5 on Pro. 0: no limit of ours.",
+    )
+    e2b_sandboxes_at_once: int = Field(
+        default=20,
+        ge=0,
+        description="Sandboxes that run or are being made at `e2b`; more wait for their turn. E2B's limit "
+        "is 20 on its Hobby plan and from 100 on Pro. 0: no limit of ours.",
+    )
+    local_creates_per_second: float = Field(
+        default=0, ge=0, le=1000, description="The same of the embedded runtime. 0: no limit."
+    )
+    local_sandboxes_at_once: int = Field(
+        default=0, ge=0, description="The same of the embedded runtime. 0: no limit."
+    )
+    most_waiting_creations: int = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Sandboxes that may wait for their turn at one provider. Beyond it `createSandbox` is "
+        "refused for projects that have one waiting already.",
+    )
+    creation_answer_seconds: float = Field(
+        default=30,
+        ge=0.1,
+        le=600,
+        description="`createSandbox` answers when the sandbox runs, or after so many seconds while it is "
+        "still being made.",
+    )
+    creation_seconds: float = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="A sandbox that has waited for its provider for so many seconds becomes FAILED.",
+    )
     default_provider: str = Field(
         default="local", description="Provider of sandboxes whose request names none: `local` or `e2b`."
     )
@@ -77,7 +116,8 @@ class Settings(BaseSettings):
         default=8.0,
         ge=1,
         le=60,
-        description="How long a process may be silent before others take over the executions that it reads. "
+        description="How long a process may be silent before others take over the executions that it reads "
+        "and the sandboxes that it makes. "
         "Takeover is begun within this time, a quarter of it, and two seconds.",
     )
     log_level: str = Field(

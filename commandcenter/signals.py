@@ -45,6 +45,11 @@ def log_payload(execution_id: UUID, process_id: UUID) -> str:
     return f"{execution_id}/{process_id}"
 
 
+def queue_topic(provider: str) -> str:
+    """Something has changed in the queue of a provider's account; the payload is its name."""
+    return f"queues:{provider}"
+
+
 def key_topic() -> str:
     """A key was revoked; the payload is its id."""
     return "keys"

@@ -191,7 +191,9 @@ class SandboxQueries:
 
 @strawberry.type
 class SandboxMutations:
-    @strawberry.mutation(description="Make a sandbox; answers when it runs.")
+    @strawberry.mutation(
+        description="Make a sandbox; answers when it runs, or after a while with one that is CREATING."
+    )
     async def create_sandbox(self, info: Info, input: Input[CreateSandboxInput]) -> CreateSandboxPayload:
         try:
             request = input.request()

@@ -31,7 +31,7 @@ describe_enum(
     SandboxStatus,
     "Where a sandbox is in its life.",
     {
-        "CREATING": "It was asked for, and its provider is making it.",
+        "CREATING": "It was asked for: it waits for its turn at its provider, or is being made.",
         "RUNNING": "It runs: commands and file operations work.",
         "PAUSED": "It was stopped with its files kept; resume it to go on.",
         "TERMINATED": "It has ended for good; its records and output stay readable.",

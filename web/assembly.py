@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from commandcenter.executions.keeping import executions_kept
+from commandcenter.sandboxes.create_leases import creations_kept
 from commandcenter.services import Services, open_services
 from commandcenter.settings import Settings
 from commandcenter.signals import key_topic
@@ -21,7 +22,7 @@ from web.parts import Parts
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of the application, for as long as the block runs."""
-    async with open_services(settings) as services, executions_kept(services):
+    async with open_services(settings) as services, executions_kept(services), creations_kept(services):
         live_credentials = LiveCredentials(services.database)
         watch = asyncio.create_task(_watch_credentials(services, live_credentials), name="watch-credentials")
         try:

@@ -8,6 +8,7 @@ from arq.cron import cron
 
 from commandcenter.executions.keeping import executions_kept
 from commandcenter.heartbeats import beating
+from commandcenter.sandboxes.create_leases import creations_kept
 from commandcenter.services import open_services
 from commandcenter.settings import Settings, get_settings
 from workers.upkeep import (
@@ -32,6 +33,7 @@ async def open_worker(context: dict[Any, Any]) -> None:
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
     await stack.enter_async_context(executions_kept(services))
+    await stack.enter_async_context(creations_kept(services))
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 

@@ -12,11 +12,10 @@ from sqlalchemy import func, select, update
 
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ENDED
+from commandcenter.leases import RENEWALS_A_LEASE
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
-
-RENEWALS_A_LEASE = 4
 
 
 async def renew_leases(services: Services) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import system_scope
 from commandcenter.events.actions import record_event
-from commandcenter.executions.leases import RENEWALS_A_LEASE
 from commandcenter.executions.records import NOT_ENDED, Execution
 from commandcenter.executions.run import read_on
+from commandcenter.leases import database_came_up_just_now, has_lapsed
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -37,7 +37,7 @@ async def take_over_regularly(services: Services) -> None:
 async def take_over(services: Services) -> int:
     """Claim executions whose lease has run out, and read on; returns how many."""
     async with services.database.system_transaction() as session:
-        if await _came_up_just_now(services, session):
+        if await database_came_up_just_now(session, services.settings.lease):
             return 0
         claimed = await _claim(services, session)
     for execution in claimed:
@@ -50,12 +50,11 @@ async def take_over(services: Services) -> int:
 
 async def _claim(services: Services, session: AsyncSession) -> list[Execution]:
     lease = services.settings.lease
-    # An owner that lives renews within a part of its lease once the database has come back.
     ownerless = (
         select(Execution.id)
         .where(
             NOT_ENDED,
-            Execution.lease_until < func.now() - lease / RENEWALS_A_LEASE,
+            has_lapsed(Execution, lease),
             Execution.id.not_in(services.owned_executions.ids()),
         )
         .order_by(Execution.lease_until)
@@ -80,9 +79,3 @@ async def _claim(services: Services, session: AsyncSession) -> list[Execution]:
             status=execution.status,
         )
     return executions
-
-
-async def _came_up_just_now(services: Services, session: AsyncSession) -> bool:
-    """Whether leases may have run out only because the database was away."""
-    started = select(func.pg_postmaster_start_time() > func.now() - services.settings.lease)
-    return bool(await session.scalar(started))

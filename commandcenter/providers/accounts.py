@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from commandcenter.providers.errors import ProviderNotConfiguredError
+from commandcenter.providers.pacing import UNLIMITED, Pace
 from commandcenter.settings import Settings
 
 ProviderKind = Literal["local", "e2b"]
@@ -24,6 +25,7 @@ class ProviderAccount:
     api_url: str | None = None
     sandbox_url: str | None = None
     domain: str = "e2b.app"
+    pace: Pace = UNLIMITED
 
 
 def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
@@ -46,6 +48,7 @@ def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
                 api_url=runtime_url,
                 sandbox_url=runtime_url,
                 domain="localhost",
+                pace=_pace(settings, settings.local_creates_per_second, settings.local_sandboxes_at_once),
             )
         )
     if settings.e2b_api_key:
@@ -57,6 +60,11 @@ def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
                 api_url=settings.e2b_api_url,
                 sandbox_url=settings.e2b_sandbox_url,
                 domain=settings.e2b_domain,
+                pace=_pace(settings, settings.e2b_creates_per_second, settings.e2b_sandboxes_at_once),
             )
         )
     return tuple(accounts)
+
+
+def _pace(settings: Settings, creates_per_second: float, sandboxes_at_once: int) -> Pace:
+    return Pace(creates_per_second or None, sandboxes_at_once or None, settings.most_waiting_creations)

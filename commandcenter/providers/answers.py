@@ -1,9 +1,12 @@
 """What a provider answered, where the SDK's exceptions do not tell."""
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx
 from e2b.api.client.types import Response
+
+from commandcenter.clock import now
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,14 @@ class Answer:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """The seconds that a `Retry-After` header asks to wait, if it does so in seconds."""
+    """The seconds that a `Retry-After` header asks to wait, given in seconds or as a date."""
     value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now()).total_seconds())
+    except (TypeError, ValueError):
+        return None
 
 
 def answer_behind(error: Exception) -> Answer | None:

@@ -1,6 +1,6 @@
 """What can go wrong between the domain and a provider."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from commandcenter.errors import DomainError, ErrorCode
 
@@ -28,6 +28,10 @@ class ProviderUnavailableError(DomainError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ProviderUnreachableError(ProviderUnavailableError):
+    """No connection to the provider could be made; nothing was asked of it."""
+
+
 class ProviderTimeoutError(ProviderUnavailableError):
     """The provider did not answer in time; it may still have acted."""
 
@@ -43,6 +47,15 @@ class ProviderRateLimitedError(DomainError):
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+NotNow = ProviderRateLimitedError | ProviderUnavailableError
+
+
+def is_for_now(error: DomainError) -> TypeGuard[NotNow]:
+    """Whether the provider said that it does nothing at the moment, and would later."""
+    is_advised = isinstance(error, ProviderUnavailableError) and error.retry_after_seconds is not None
+    return is_advised or isinstance(error, ProviderRateLimitedError)
 
 
 class ProviderRefusedError(DomainError):

@@ -43,7 +43,14 @@ from commandcenter.providers.errors import (
     ProviderSandboxGoneError,
     TemplateNotFoundError,
 )
-from commandcenter.providers.phrasing import key_refused, rate_limited, refused, timed_out, unavailable
+from commandcenter.providers.phrasing import (
+    key_refused,
+    rate_limited,
+    refused,
+    timed_out,
+    unavailable,
+    unreachable,
+)
 
 _MOST_WORDS = 300
 
@@ -124,6 +131,8 @@ def domain_error(error: Exception, provider: str, subject: Subject) -> DomainErr
             return key_refused(provider, words)
         case ServiceBusyException():
             return unavailable(provider, words, retry_after_seconds=_advised_wait(error))
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return unreachable(provider, words)
         case httpx.TimeoutException() | TimeoutError():
             return timed_out(provider, words)
         case httpx.HTTPError() | OSError():

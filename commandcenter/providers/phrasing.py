@@ -8,6 +8,7 @@ from commandcenter.providers.errors import (
     ProviderRefusedError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    ProviderUnreachableError,
 )
 
 # E2B's name of a field that our API calls `allowInternet`.
@@ -22,6 +23,11 @@ def unavailable(
         f"Provider {provider} is not available: {words}. Try again later.",
         retry_after_seconds=retry_after_seconds,
     )
+
+
+def unreachable(provider: str, words: str) -> ProviderUnreachableError:
+    """The error of a provider to which no connection could be made."""
+    return ProviderUnreachableError(f"Provider {provider} is not available: {words}. Try again later.")
 
 
 def timed_out(provider: str, words: str) -> ProviderTimeoutError:

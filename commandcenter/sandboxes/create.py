@@ -2,43 +2,36 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Role, Scope
-from commandcenter.clock import now
 from commandcenter.environment import require_valid_environment
 from commandcenter.errors import DomainError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.idempotency import find_or_insert, fingerprint, require_valid_key
 from commandcenter.identifiers import new_id
 from commandcenter.projects.records import Project
-from commandcenter.providers.errors import ProviderNotConfiguredError, ProviderUnavailableError
-from commandcenter.providers.sandboxes import Provider, ProviderSandbox
-from commandcenter.sandboxes.changes import announce_sandbox, change_sandbox
-from commandcenter.sandboxes.errors import SandboxQuotaError
-from commandcenter.sandboxes.marks import provider_metadata
-from commandcenter.sandboxes.queries import get_sandbox
-from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, Sandbox
+from commandcenter.providers.errors import ProviderNotConfiguredError
+from commandcenter.providers.sandboxes import Provider
+from commandcenter.sandboxes.create_at_provider import Creation, make_sandbox
+from commandcenter.sandboxes.create_queue import join_queue
+from commandcenter.sandboxes.errors import CreationFailedError, SandboxQuotaError
+from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, ProviderQueue, Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
 from commandcenter.snapshots.restore import resolve_template
 from commandcenter.texts import require_json_object, require_text
 
-_log = structlog.get_logger()
-
 SHORTEST_TTL_SECONDS = 1
 LONGEST_NAME = 200
 LONGEST_TEMPLATE = 200
-# A create that was begun by somebody else is waited for as long as a provider may take.
-_OTHERS_CREATE_SECONDS = 90
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +52,13 @@ class CreateSandbox:
 
 
 async def create_sandbox(services: Services, scope: Scope, request: CreateSandbox) -> Sandbox:
-    """Make a sandbox and answer when it runs.
+    """Make a sandbox and answer when it runs, or while it is being made after `creation_answer_seconds`.
 
     The same `idempotency_key` twice, even at the same moment, is the same sandbox. Raises
-    `InvalidError`, `ConflictError`, `SandboxQuotaError` or a provider's error; after any of them there is
-    no sandbox that runs, and none that costs.
+    `InvalidError`, `ConflictError`, `SandboxQuotaError`, `ProviderQueueFullError` or a provider's error;
+    after any of them there is no sandbox that runs, and none that costs.
     """
+    begun = asyncio.get_running_loop().time()
     scope.require(Role.OPERATOR)
     require_valid_key(request.idempotency_key)
     require_text(request.name, "name", LONGEST_NAME)
@@ -84,14 +78,21 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
         Sandbox,
         request.idempotency_key,
         wanted,
-        partial(_insert, scope=scope, request=request, wanted=wanted),
+        partial(_insert, services=services, scope=scope, provider=provider, request=request, wanted=wanted),
     )
     if sandbox is None:
         return await _await_creation(services, scope, existing)
-    # Shielded: a caller that goes away must not leave a sandbox that nobody knows.
-    return await asyncio.shield(
-        services.background.start(_start(services, scope, provider, sandbox, request), "create-sandbox")
+    creation = Creation(
+        scope=scope,
+        provider=provider,
+        sandbox=sandbox,
+        answer_by=begun + services.settings.creation_answer_seconds,
+        give_up_at=begun + services.settings.creation_seconds,
+        environment=request.environment,
     )
+    # A task of its own: a caller that goes away must not leave a sandbox that nobody knows.
+    making = services.background.start(make_sandbox(services, creation), "create-sandbox")
+    return await _answer(services, creation, making)
 
 
 def _provider(services: Services, name: str | None) -> Provider:
@@ -103,7 +104,14 @@ def _provider(services: Services, name: str | None) -> Provider:
         raise ProviderNotConfiguredError(error.message, ("provider",)) from None
 
 
-async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, wanted: str) -> Sandbox:
+async def _insert(
+    session: AsyncSession,
+    services: Services,
+    scope: Scope,
+    provider: Provider,
+    request: CreateSandbox,
+    wanted: str,
+) -> Sandbox:
     # The project's row is locked, so that two requests cannot both take the last free place; not its key,
     # which others who write an event refer to: one of them may hold what the insertion below waits for.
     project = (
@@ -112,11 +120,12 @@ async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, w
         )
     ).scalar_one()
     ttl_seconds = _require_valid(request, project)
-    live = await session.scalar(
-        select(func.count()).where(Sandbox.project_id == scope.project_id, Sandbox.status.in_(LIVE))
-    )
-    if live is not None and live >= project.max_sandboxes:
-        raise SandboxQuotaError(project.max_sandboxes)
+    live, is_paused = await _present_use(session, scope, provider)
+    if live >= project.max_sandboxes:
+        raise SandboxQuotaError(project.max_sandboxes, live)
+    turn = None
+    if provider.account.pace.is_limited or is_paused:
+        turn = await join_queue(session, scope.project_id, provider.name, provider.account.pace)
     sandbox = Sandbox(
         id=new_id(),
         project_id=scope.project_id,
@@ -131,6 +140,11 @@ async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, w
         on_timeout=request.on_timeout,
         idempotency_key=request.idempotency_key,
         request_fingerprint=wanted,
+        owner=services.process_id,
+        lease_until=func.now() + services.settings.lease,
+        turn=turn,
+        asked_at=func.clock_timestamp() if turn is None else None,
+        is_repeatable=not request.environment,
         created_by=scope.actor,
     )
     session.add(sandbox)
@@ -140,6 +154,16 @@ async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, w
     await session.flush()
     await session.refresh(sandbox)
     return sandbox
+
+
+async def _present_use(session: AsyncSession, scope: Scope, provider: Provider) -> tuple[int, bool]:
+    """How many sandboxes the project has, and whether the provider is to be left alone now."""
+    live = select(func.count()).where(Sandbox.project_id == scope.project_id, Sandbox.status.in_(LIVE))
+    paused = exists().where(
+        ProviderQueue.provider == provider.name, ProviderQueue.paused_until > func.clock_timestamp()
+    )
+    count, is_paused = (await session.execute(select(live.scalar_subquery(), paused))).one()
+    return int(count), bool(is_paused)
 
 
 def _require_valid(request: CreateSandbox, project: Project) -> int:
@@ -156,95 +180,33 @@ def _require_valid(request: CreateSandbox, project: Project) -> int:
     return ttl_seconds
 
 
-async def _start(
-    services: Services, scope: Scope, provider: Provider, sandbox: Sandbox, request: CreateSandbox
-) -> Sandbox:
-    """Ask the provider, and record what came of it."""
-    try:
-        made = await provider.create(
-            template=sandbox.template,
-            ttl_seconds=sandbox.ttl_seconds,
-            metadata=provider_metadata(services.instance_id, sandbox),
-            envs=request.environment,
-            allow_internet=sandbox.allow_internet,
-            on_timeout="pause" if sandbox.on_timeout is TimeoutAction.PAUSE else "kill",
-            idempotency_key=str(sandbox.id),
-        )
-    except DomainError as error:
-        services.measurements.count("sandbox_error_total", kind=error.code.lower(), provider=provider.name)
-        await _record_failure(services, scope, sandbox, error)
-        raise
-    services.measurements.count("sandbox_spawn_total", provider=provider.name)
-    return await _record_start(services, scope, provider, sandbox, made)
-
-
-async def _record_start(
-    services: Services, scope: Scope, provider: Provider, sandbox: Sandbox, made: ProviderSandbox
-) -> Sandbox:
-    async with services.database.transaction(scope.project_id) as session:
-        started = await change_sandbox(
-            session,
-            scope,
-            sandbox.id,
-            SandboxStatus.RUNNING,
-            kind="sandbox.started",
-            provider_sandbox_id=made.attachment.sandbox_id,
-            attachment=made.attachment.as_json(),
-            cpu_count=made.cpu_count,
-            memory_mb=made.memory_mb,
-            started_at=now(),
-            last_activity_at=now(),
-            expires_at=now() + timedelta(seconds=sandbox.ttl_seconds),
-            incarnation=Sandbox.incarnation + 1,
-            only_if=(Sandbox.termination_requested_at.is_(None),),
-        )
-    if started is None:
-        # Its end was wished for while the provider was at work, and stands.
-        await provider.kill(made.attachment.sandbox_id)
-        async with services.database.transaction(scope.project_id) as session:
-            return await get_sandbox(session, scope, sandbox.id)
-    announce_sandbox(services.signals, started)
-    return started
-
-
-async def _record_failure(services: Services, scope: Scope, sandbox: Sandbox, error: DomainError) -> None:
-    """Take the intent back where nothing was made; keep it as FAILED where that is not known."""
-    unknown_outcome = isinstance(error, ProviderUnavailableError)
-    _log.warning("sandbox.create_failed", sandbox_id=str(sandbox.id), code=error.code, error=error.message)
-    async with services.database.transaction(scope.project_id) as session:
-        if unknown_outcome:
-            await change_sandbox(
-                session,
-                scope,
-                sandbox.id,
-                SandboxStatus.FAILED,
-                status_reason=f"The provider could not make it: {error.message}",
-                # Freed, so that the caller's next try with the same key is a real one.
-                idempotency_key=None,
-            )
-        else:
-            await session.execute(delete(Sandbox).where(Sandbox.id == sandbox.id))
-            record_event(
-                session, scope, "sandbox.refused", sandbox.id, code=error.code, message=error.message
-            )
-    announce_sandbox(services.signals, sandbox)
+async def _answer(services: Services, creation: Creation, making: asyncio.Task[Sandbox]) -> Sandbox:
+    """The sandbox once it runs, or as it is when the request is to be answered."""
+    seconds = creation.answer_by - asyncio.get_running_loop().time()
+    await asyncio.wait([making], timeout=max(0.0, seconds))
+    if making.done():
+        return making.result()
+    async with services.database.transaction(creation.scope.project_id) as session:
+        current = await session.get(Sandbox, creation.sandbox.id)
+    # Where it is gone its creation has just failed, and tells why.
+    return current if current is not None else await making
 
 
 async def _await_creation(services: Services, scope: Scope, sandbox: Sandbox) -> Sandbox:
-    """The sandbox of an earlier request with the same key, once it is made."""
-    deadline = now() + timedelta(seconds=_OTHERS_CREATE_SECONDS)
+    """The sandbox of an earlier request with the same key, once it is made or as it is after a while."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + services.settings.creation_answer_seconds
     with services.signals.listen(sandbox_topic(scope.project_id)) as listener:
-        while now() < deadline:
+        while True:
             async with services.database.transaction(scope.project_id) as session:
                 current = await session.get(Sandbox, sandbox.id)
             if current is None or current.status is SandboxStatus.FAILED:
                 raise _earlier_failure(current)
-            if current.status is not SandboxStatus.CREATING:
+            if current.status is not SandboxStatus.CREATING or loop.time() >= deadline:
                 return current
-            await listener.wait(1.0)
-    return sandbox
+            await listener.wait_for(str(sandbox.id), min(_LOOK_AGAIN_SECONDS, deadline - loop.time()))
 
 
 def _earlier_failure(sandbox: Sandbox | None) -> DomainError:
-    reason = sandbox.status_reason if sandbox is not None else "the provider refused it."
-    return ProviderUnavailableError(f"The request with this idempotency key failed: {reason} Try again.")
+    reason = sandbox.status_reason if sandbox is not None else "its provider refused it. Try again."
+    return CreationFailedError(f"The request with this idempotency key failed: {reason}")

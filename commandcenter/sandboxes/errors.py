@@ -46,11 +46,29 @@ class SandboxQuotaError(DomainError):
 
     code = ErrorCode.QUOTA_EXCEEDED
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, live: int) -> None:
         super().__init__(
-            f"The project's limit maxSandboxes ({limit}) is reached. Terminate a sandbox, or have an "
-            "administrator raise the limit."
+            f"The project's limit maxSandboxes ({limit}) is reached: it has {live}, with those that are "
+            "paused or being made. Terminate a sandbox, or have an administrator raise the limit."
         )
+
+
+class ProviderQueueFullError(DomainError):
+    """So many sandboxes wait for their turn at a provider that the project may not add another."""
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, provider: str, waiting: int, limit: int) -> None:
+        super().__init__(
+            f"{waiting} sandboxes wait for their turn at {provider}, and the limit most_waiting_creations is "
+            f"{limit}. Try again when some of yours run, or use another provider."
+        )
+
+
+class CreationFailedError(DomainError):
+    """A sandbox was not made, for a reason that asking again may mend."""
+
+    code = ErrorCode.PROVIDER_UNAVAILABLE
 
 
 class SandboxCeilingError(DomainError):

@@ -27,7 +27,6 @@ class Finding(StrEnum):
     VANISHED = "sandbox.vanished"
     FOUND_PAUSED = "sandbox.found_paused"
     PAUSED_AGAIN = "sandbox.paused_again"
-    CREATION_GIVEN_UP = "sandbox.creation_given_up"
     ORPHAN_ENDED = "sandbox.orphan_ended"
 
 

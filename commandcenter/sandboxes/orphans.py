@@ -30,7 +30,7 @@ async def end_orphan(
     One whose record has ended waits for nothing any more; any other is left alone for our patience.
     """
     record = await _record_of(services, info)
-    if record is not None and _stands_for(record, info, patience):
+    if record is not None and _stands_for(record, info):
         return
     has_ended = record is not None and record.status in _ENDED
     if not has_ended and info.started_at >= listed_after - patience.orphan:
@@ -67,9 +67,10 @@ def _marked(metadata: Mapping[str, str], mark: str) -> UUID | None:
         return None
 
 
-def _stands_for(record: Sandbox, info: ProviderSandboxInfo, patience: Patience) -> bool:
+def _stands_for(record: Sandbox, info: ProviderSandboxInfo) -> bool:
     if record.status is SandboxStatus.CREATING:
-        return record.created_at > now() - patience.creation
+        # It may be the one that is being made, or adopted.
+        return True
     return record.status in LIVE and record.provider_sandbox_id == info.id
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """`orphan`: for what has no record, from its start. `creation`: for a record that is being made."""
+    """`orphan`: for what has no record, from its start."""
 
     orphan: timedelta = timedelta(seconds=30)
-    creation: timedelta = timedelta(seconds=120)

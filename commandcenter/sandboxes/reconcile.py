@@ -6,7 +6,6 @@ installation's mark are touched; those without a record are the subject of `orph
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -41,10 +40,6 @@ _log = structlog.get_logger()
 
 _STEP_SECONDS = 45.0
 _STOPPED_BY_PROVIDER = "Its provider paused it; resume it to go on."
-_UNFINISHED: dict[str, Any] = {
-    "status_reason": "Its creation was never finished: the process that made it ended.",
-    "idempotency_key": None,
-}
 _ENDINGS: dict[EndReason | None, tuple[TerminationReason, str | None]] = {
     "EXPIRED": (TerminationReason.TTL, None),
     "OUT_OF_MEMORY": (TerminationReason.OUT_OF_MEMORY, "It ran out of memory."),
@@ -67,7 +62,7 @@ async def reconcile(services: Services, provider: Provider, patience: Patience) 
     except DomainError as error:
         _log.warning("reconcile.provider_failed", provider=provider.name, error=error.message)
         return
-    steps = _record_steps(services, provider, patience, records, listed, begun)
+    steps = _record_steps(services, provider, records, listed)
     known = {record.provider_sandbox_id for record in records}
     steps += [
         partial(end_orphan, services, provider, info, begun, patience)
@@ -91,29 +86,23 @@ async def _live_records(services: Services, provider: str) -> Sequence[Sandbox]:
 def _record_steps(
     services: Services,
     provider: Provider,
-    patience: Patience,
     records: Sequence[Sandbox],
     listed: Listed,
-    begun: datetime,
 ) -> list[Step]:
     """What each record asks for, compared with the provider's list."""
     steps: list[Step] = []
     for record in records:
         info = listed.get(record.provider_sandbox_id or "")
         if record.status is SandboxStatus.CREATING:
-            if record.created_at <= begun - patience.creation:
-                steps.append(partial(_give_creation_up, services, record))
-        elif info is None:
+            # Whoever makes it says what becomes of it, or whoever takes it up.
+            continue
+        if info is None:
             steps.append(partial(_end_vanished, services, provider, record))
         elif info.state == "paused" and record.status is SandboxStatus.RUNNING:
             steps.append(partial(_note_pause, services, record))
         elif info.state == "running" and record.status is SandboxStatus.PAUSED:
             steps.append(partial(_pause_again, services, provider, record))
     return steps
-
-
-async def _give_creation_up(services: Services, record: Sandbox) -> None:
-    await _change(services, record, Finding.CREATION_GIVEN_UP, SandboxStatus.FAILED, **_UNFINISHED)
 
 
 async def _note_pause(services: Services, record: Sandbox) -> None:

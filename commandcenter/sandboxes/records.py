@@ -14,6 +14,9 @@ from commandcenter.sandboxes.states import SandboxAction, SandboxStatus, Termina
 
 LARGEST_METADATA_BYTES = 16_384
 
+# Written out, not bound: only so does PostgreSQL see that the index on these rows serves a query.
+WAITS_FOR_TURN = text("status = 'CREATING' AND asked_at IS NULL AND termination_requested_at IS NULL")
+
 
 class Sandbox(Record):
     """A sandbox, from the intent to make it to long after its end.
@@ -22,6 +25,10 @@ class Sandbox(Record):
     `incarnation` counts its lives: each start or resume begins another.
     `action` is what is being done to it at its provider, by whoever holds its turn, until `action_until`.
     `failed_attempts` counts how often what is due to it failed in a row; the next is not before `retry_at`.
+    While it is CREATING: `owner` is the process of ours that makes it, until `lease_until`; `turn` is its
+    place in its provider's queue (the lowest goes first, None never waited); `asked_at` is since when the
+    provider is being asked for it (None: it waits); `is_repeatable` says that this row holds all that its
+    creation needs, so that another process can do it.
     `execution_count` numbers its executions; it grows under the row's lock, so numbers follow commits.
     """
 
@@ -41,6 +48,7 @@ class Sandbox(Record):
             "expires_at",
             postgresql_where=text("status IN ('CREATING', 'RUNNING', 'PAUSED', 'FAILED')"),
         ),
+        Index("ix_sandboxes_waiting", "provider", "turn", "id", postgresql_where=WAITS_FOR_TURN),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -70,9 +78,33 @@ class Sandbox(Record):
     execution_count: Mapped[int] = mapped_column(BigInteger, default=0)
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     request_fingerprint: Mapped[str | None] = mapped_column(Text)
+    owner: Mapped[UUID | None] = mapped_column()
+    lease_until: Mapped[datetime | None] = mapped_column()
+    turn: Mapped[int | None] = mapped_column(BigInteger)
+    asked_at: Mapped[datetime | None] = mapped_column()
+    is_repeatable: Mapped[bool] = mapped_column(Boolean, default=False)
     created_by: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None] = mapped_column()
     last_activity_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime | None] = mapped_column()
     terminated_at: Mapped[datetime | None] = mapped_column()
+
+
+class ProviderQueue(Record):
+    """How a provider's account stands, for all projects and processes: creations take their turns by it.
+
+    `turn` is the turn that was taken last. No turn is taken before `next_turn_at`, nor before
+    `paused_until`, which the provider asked for; it refused `refusals` times, less what it took since then,
+    the last time at `refused_at`. `told_at` is when those who wait were told their places.
+    """
+
+    __tablename__ = "provider_queues"
+
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    turn: Mapped[int] = mapped_column(BigInteger, default=0)
+    next_turn_at: Mapped[datetime | None] = mapped_column()
+    paused_until: Mapped[datetime | None] = mapped_column()
+    refusals: Mapped[int] = mapped_column(Integer, default=0)
+    refused_at: Mapped[datetime | None] = mapped_column()
+    told_at: Mapped[datetime | None] = mapped_column()

@@ -24,9 +24,9 @@ from commandcenter.projects.records import Project
 from commandcenter.records import Record
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.snapshots.records import Snapshot
+from tests.fixtures.product import OF_NO_PROJECT
 
-# The installation's own row belongs to no project.
-TABLES = [table for table in Record.metadata.sorted_tables if table.name != "instance"]
+TABLES = [table for table in Record.metadata.sorted_tables if table.name not in OF_NO_PROJECT]
 A, B = new_id(), new_id()
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import socket
 
@@ -13,6 +14,7 @@ from commandcenter.providers.errors import (
     ProviderSandboxGoneError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    ProviderUnreachableError,
     TemplateNotFoundError,
 )
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
@@ -91,7 +93,7 @@ async def test_nobody_at_the_address_is_an_unavailable_provider() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     provider = Provider(ProviderAccount("away", "e2b", "key", url, url), request_seconds=5)
-    with pytest.raises(ProviderUnavailableError, match="Provider away is not available"):
+    with pytest.raises(ProviderUnreachableError, match="Provider away is not available"):
         await create(provider)
 
 
@@ -105,6 +107,36 @@ async def test_a_connection_that_breaks_off_is_an_unavailable_provider() -> None
     async with server:
         with pytest.raises(ProviderUnavailableError, match="rude"):
             await create(provider)
+
+
+async def test_a_request_that_arrived_and_was_not_answered_is_not_sent_again() -> None:
+    creations = 0
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer what reads, and hang up on what creates: the connection that does was in use before."""
+        nonlocal creations
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                if head.startswith(b"post"):
+                    await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+                    creations += 1
+                    break
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
+                )
+        writer.transport.abort()
+
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    provider = Provider(ProviderAccount("rude", "e2b", "key", url, url), request_seconds=5)
+    async with server:
+        assert (await provider.healthy())[0]
+        for times in (1, 2):
+            with pytest.raises(ProviderUnavailableError) as raised:
+                await create(provider)
+            assert type(raised.value) is ProviderUnavailableError, "whether it was done is not known"
+            assert creations == times
 
 
 async def test_create_sends_what_was_asked_and_the_keys_that_heal_a_crash(

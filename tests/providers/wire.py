@@ -145,6 +145,13 @@ async def wire_server() -> AsyncIterator[WireServer]:
     """Serve on a free port of this machine."""
     wire = WireServer()
     wire.reset()
+    async with serving(wire):
+        yield wire
+
+
+@asynccontextmanager
+async def serving(wire: WireServer) -> AsyncIterator[None]:
+    """Serve what a wire answers, on a free port of this machine."""
     methods = ["GET", "POST", "DELETE", "PUT"]
     app = Starlette(routes=[Route("/{path:path}", wire.handle, methods=methods)])
     # asyncio turns off Nagle's delay only for sockets made as TCP by name.
@@ -156,10 +163,10 @@ async def wire_server() -> AsyncIterator[WireServer]:
             app, log_config=None, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
         )
     )
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
+    task = asyncio.create_task(server._serve(sockets=[listener]))
     try:
-        yield wire
+        yield
     finally:
         server.should_exit = True
-        await serving
+        await task
         listener.close()

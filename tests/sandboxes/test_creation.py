@@ -117,7 +117,7 @@ async def test_a_project_makes_no_more_sandboxes_than_it_may(product: Product) -
         async with project.unchanged():
             error = await client.refused("createSandbox")
         assert error.code == "QUOTA_EXCEEDED"
-        assert "maxSandboxes (2)" in error.message
+        assert "maxSandboxes (2) is reached: it has 2" in error.message
         # A paused one still counts; an ended one does not.
         await client.mutate("pauseSandbox", "id", sandboxId=first)
         assert (await client.refused("createSandbox")).code == "QUOTA_EXCEEDED"
