@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         validation_alias="E2B_SANDBOX_URL",
         description="Address of an E2B-compatible data plane that finds sandboxes by header.",
     )
+    e2b_spool_mb: int = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="How much of each output stream of a command is kept in sandboxes of the provider `e2b`, "
+        "in MiB of their disk, for when the process that reads it dies.",
+    )
     default_provider: str = Field(
         default="local", description="Provider of sandboxes whose request names none: `local` or `e2b`."
     )

@@ -6,7 +6,7 @@ the sandbox does (`commandcenter.providers.spool`).
 
 from collections.abc import Mapping
 
-from commandcenter.providers import processes
+from commandcenter.providers import processes, spool
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.errors import ProcessNotFoundError
 from commandcenter.providers.output import OutputStream, ProcessOutput
@@ -26,6 +26,17 @@ async def start(
     tag: str,
 ) -> ProcessOutput:
     """Run a command as `processes.start` does, so that `read_on` can find its output again by `tag`."""
+    if attachment.continuation == "spool" and pty is None and command is not None:
+        return await spool.start(
+            attachment,
+            command=command,
+            cwd=cwd,
+            envs=envs,
+            user=user,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
+            tag=tag,
+        )
     return await processes.start(
         attachment,
         command=command,
@@ -48,18 +59,14 @@ async def read_on(
     `ProcessNotFoundError` where there is no trace of the process.
     """
     if attachment.continuation == "spool":
-        raise ProcessNotFoundError("Its provider keeps no output that was not read.")
-    number = pid if pid is not None else await find(attachment, tag)
+        return await spool.read_on(attachment, tag=tag, pid=pid, user=user, taken=taken)
+    number = pid if pid is not None else await processes.find(attachment, tag)
     if number is None:
         raise ProcessNotFoundError(f"No process with the tag {tag} runs in the sandbox.")
     return await processes.connect(attachment, number, taken=taken)
 
 
-async def find(attachment: Attachment, tag: str) -> int | None:
-    """The number of the running process that was started with `tag`; None where none runs."""
-    found = (process.pid for process in await processes.list_processes(attachment) if process.tag == tag)
-    return next(found, None)
-
-
 async def forget(attachment: Attachment, *, tag: str, user: str | None) -> None:
     """Remove what is kept of a process, as its end is recorded; that there is nothing is no error."""
+    if attachment.continuation == "spool":
+        await spool.forget(attachment, tag, user)
