@@ -4,11 +4,12 @@ Our runtime keeps output and replays it from an offset. E2B's cloud keeps nothin
 the sandbox does (`commandcenter.providers.spool`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from commandcenter.providers import acknowledgements as replayed
 from commandcenter.providers import processes, spool
+from commandcenter.providers.acknowledgements import Acknowledgement
 from commandcenter.providers.attachments import Attachment
-from commandcenter.providers.errors import ProcessNotFoundError
 from commandcenter.providers.output import OutputStream, ProcessOutput
 from commandcenter.providers.processes import PtySize
 
@@ -47,26 +48,28 @@ async def start(
         pty=pty,
         timeout_seconds=timeout_seconds,
         tag=tag,
+        keep_output=True,
     )
 
 
 async def read_on(
-    attachment: Attachment, *, tag: str, pid: int | None, user: str | None, taken: Mapping[OutputStream, int]
+    attachment: Attachment, *, tag: str, user: str | None, taken: Mapping[OutputStream, int]
 ) -> ProcessOutput:
     """Read on from a process that was started with `tag`, as `user`, from the bytes `taken` of each stream.
 
-    `pid` is looked up where it is not known. The end is told also some time after it came. Raises
-    `ProcessNotFoundError` where there is no trace of the process.
+    The end is told also some time after it came. Raises `ProcessNotFoundError` where there is no trace of the
+    process.
     """
     if attachment.continuation == "spool":
-        return await spool.read_on(attachment, tag=tag, pid=pid, user=user, taken=taken)
-    number = pid if pid is not None else await processes.find(attachment, tag)
-    if number is None:
-        raise ProcessNotFoundError(f"No process with the tag {tag} runs in the sandbox.")
-    return await processes.connect(attachment, number, taken=taken)
+        return await spool.read_on(attachment, tag=tag, user=user, taken=taken)
+    return await processes.connect(attachment, tag, taken=taken)
 
 
-async def forget(attachment: Attachment, *, tag: str, user: str | None) -> None:
-    """Remove what is kept of a process, as its end is recorded; that there is nothing is no error."""
-    if attachment.continuation == "spool":
-        await spool.forget(attachment, tag, user)
+async def acknowledge(attachment: Attachment, acknowledgements: Sequence[Acknowledgement]) -> None:
+    """Say what of up to 1,000 processes of a sandbox is stored: it need not be kept there any longer."""
+    if attachment.continuation == "replay":
+        await replayed.acknowledge(attachment, acknowledgements)
+        return
+    ended = [each for each in acknowledgements if each.ended]
+    for user in {each.user for each in ended}:
+        await spool.forget(attachment, [each.tag for each in ended if each.user == user], user)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
+from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.output import Missing, Output
 
@@ -14,7 +15,8 @@ Events = AsyncGenerator[Output | Missing | Ended, None]
 class OutputEvents(ABC):
     """A `ProcessOutput`: any number of `Output` and `Missing`, then one `Ended`; see `RunningProcess`."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, attachment: Attachment, pid: int) -> None:
+        self.attachment = attachment
         self.pid = pid
         self._events = self._read()
 

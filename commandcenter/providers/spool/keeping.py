@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from commandcenter.providers.attachments import Attachment
@@ -18,44 +18,44 @@ _MOST_ENDED = 50
 _LONGEST_LISTING = 64 * 1024
 _SECONDS = 30.0
 
-_FIND = (
+_BEGIN = (
     KEPT_IN
     + r"""
 PATH=/usr/local/bin:/usr/bin:/bin:$PATH
-spool_tag=$1
-for folder in "${spool_folders[@]}"; do
-    [[ -O $folder && -e $folder/$spool_tag.status ]] || continue
-    spool=$folder/$spool_tag
-    break
-done
+shopt -s nullglob
 """
 )
 _LOOK = (
-    _FIND
+    _BEGIN
     + r"""
-[[ $spool ]] || exit 3
-printf 'place %s\n' "$spool"
-read -r status <"$spool.status" && printf 'status %s\n' "$status"
-shopt -s nullglob
-pieces=("$spool".out.* "$spool".err.*)
-((!${#pieces[@]})) || stat -c 'piece %s %n' -- "${pieces[@]}"
-exit 0
+for folder in "${spool_folders[@]}"; do
+    spool=$folder/$1
+    [[ -O $folder && -e $spool.status ]] || continue
+    printf 'place %s\n' "$spool"
+    read -r status <"$spool.status" && printf 'status %s\n' "$status"
+    pieces=("$spool".out.* "$spool".err.*)
+    ((!${#pieces[@]})) || stat -c 'piece %s %n' -- "${pieces[@]}"
+    exit 0
+done
 """
 )
 _FORGET = (
-    _FIND
+    _BEGIN
     + r"""
-shopt -s nullglob
-[[ ! $spool ]] || rm -f -- "$spool".*
-most=$2
+most=$1
+shift
 for folder in "${spool_folders[@]}"; do
-    [[ -O $folder ]] || continue
-    kept=("$folder"/*.status)
+    [[ -O $folder ]] && cd -- "$folder" || continue
+    files=()
+    for tag; do files+=("$tag".*); done
+    ((!${#files[@]})) || rm -f -- "${files[@]}"
+    kept=(*.status)
     ((${#kept[@]} > most)) || continue
+    left=$most
     ls -t -- "${kept[@]}" | while read -r file; do
-        read -r pid piece state number <"$file"
-        [[ $state != running || ! -e /proc/$pid ]] || continue
-        ((--most >= 0)) || rm -f -- "${file%.status}".*
+        read -r pid _ state _ <"$file"
+        [[ $state == running && -e /proc/$pid ]] && continue
+        ((left-- > 0)) || rm -f -- "${file%.status}".*
     done
 done
 exit 0
@@ -100,9 +100,9 @@ async def look(attachment: Attachment, tag: str, user: str | None) -> Kept | Non
     return Kept(place, int(status["pid"]), int(status["piece"]), end_of(status["state"]), pieces)
 
 
-async def forget(attachment: Attachment, tag: str, user: str | None) -> None:
-    """Remove what is kept of a command, and the oldest of what nobody removed."""
-    await _run(attachment, _FORGET, [tag, str(_MOST_ENDED)], user)
+async def forget(attachment: Attachment, tags: Sequence[str], user: str | None) -> None:
+    """Remove what is kept of a user's commands, and the oldest of what nobody removed."""
+    await _run(attachment, _FORGET, [str(_MOST_ENDED), *tags], user)
 
 
 async def _run(attachment: Attachment, program: str, arguments: list[str], user: str | None) -> bytes:

@@ -31,24 +31,20 @@ _CUT_OFF = "The last output could not be kept: the sandbox's disk was full, or i
 
 
 async def read_on(
-    attachment: Attachment, *, tag: str, pid: int | None, user: str | None, taken: Mapping[OutputStream, int]
+    attachment: Attachment, *, tag: str, user: str | None, taken: Mapping[OutputStream, int]
 ) -> OutputEvents:
     """What the command with `tag` wrote after the bytes `taken` of each stream, and writes, and its end.
 
     Raises `ProcessNotFoundError` where it neither runs nor left anything behind.
     """
     try:
-        running = await find(attachment, tag)
         kept = None if "pty" in taken else await look(attachment, tag, user)
     except ProviderRefusedError as error:
         # A sandbox that is full of processes takes no more; it may when one has ended.
         raise ProviderUnavailableError(error.message) from error
     if kept is not None:
         return KeptOutput(attachment, kept, tag, user, taken)
-    number = running if running is not None else pid
-    if number is None:
-        raise ProcessNotFoundError(f"No process with the tag {tag} runs in the sandbox.")
-    return UnkeptOutput(await connect(attachment, number), tag, taken)
+    return UnkeptOutput(await connect(attachment, tag), tag, taken)
 
 
 class KeptOutput(OutputEvents):
@@ -62,8 +58,7 @@ class KeptOutput(OutputEvents):
         user: str | None,
         taken: Mapping[OutputStream, int],
     ) -> None:
-        super().__init__(kept.pid)
-        self._attachment = attachment
+        super().__init__(attachment, kept.pid)
         self._kept = kept
         self._tag = tag
         self._user = user
@@ -111,7 +106,7 @@ class KeptOutput(OutputEvents):
     async def _follow(self) -> Events:
         self._marked = {stream: MarkedStream(self._tag, begun=True) for stream in self._taken}
         try:
-            process = await follow(self._attachment, self._kept, self._taken, self._user)
+            process = await follow(self.attachment, self._kept, self._taken, self._user)
         except DomainError as error:
             raise _interrupted(error) from error
         async with process:
@@ -128,8 +123,8 @@ class KeptOutput(OutputEvents):
     async def _look_again(self, fruitless: int) -> None:
         """Note what is kept by now; raises `OutputInterruptedError` where no end will ever be seen."""
         try:
-            running = await find(self._attachment, self._tag)
-            kept = await look(self._attachment, self._tag, self._user)
+            running = await find(self.attachment, self._tag)
+            kept = await look(self.attachment, self._tag, self._user)
         except DomainError as error:
             raise _interrupted(error) from error
         if kept is None:
@@ -145,7 +140,7 @@ class UnkeptOutput(OutputEvents):
     """The live stream of a process of which nothing is kept: it goes on behind a gap of unknown size."""
 
     def __init__(self, process: RunningProcess, tag: str, taken: Mapping[OutputStream, int]) -> None:
-        super().__init__(process.pid)
+        super().__init__(process.attachment, process.pid)
         self._process = process
         self._tag = tag
         self._taken = taken

@@ -46,15 +46,14 @@ async def start(
         timeout_seconds=timeout_seconds + _PROVIDER_WAITS_SECONDS if timeout_seconds else None,
         tag=tag,
     )
-    return SpooledProcess(attachment, process, tag, user)
+    return SpooledProcess(process, tag, user)
 
 
 class SpooledProcess(OutputEvents):
     """The live stream without its marks; what it did not bring comes from what was kept."""
 
-    def __init__(self, attachment: Attachment, process: RunningProcess, tag: str, user: str | None) -> None:
-        super().__init__(process.pid)
-        self._attachment = attachment
+    def __init__(self, process: RunningProcess, tag: str, user: str | None) -> None:
+        super().__init__(process.attachment, process.pid)
         self._process = process
         self._tag = tag
         self._user = user
@@ -96,10 +95,10 @@ class SpooledProcess(OutputEvents):
         if end is not None and marked["stderr"].end is not None:
             yield end
             return
-        kept = await look(self._attachment, self._tag, self._user)
+        kept = await look(self.attachment, self._tag, self._user)
         if kept is None or kept.end is None:
             yield told
             return
-        async with KeptOutput(self._attachment, kept, self._tag, self._user, taken) as rest:
+        async with KeptOutput(self.attachment, kept, self._tag, self._user, taken) as rest:
             async for event in rest:
                 yield event
