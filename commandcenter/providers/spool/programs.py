@@ -8,7 +8,9 @@ from commandcenter.providers.processes import start_program
 
 # Bash in the same way always: nothing of the sandbox's own set-up is read, no function is taken over.
 BASH = ("/bin/bash", "--noprofile", "--norc", "-p", "-c")
+# What `/proc` shows as their name, and at which place among the arguments.
 NAME = "commandcenter-spool"
+NAME_PLACE = len(BASH) + 1
 
 
 async def run_program(

@@ -1,7 +1,7 @@
 """Reading on from a command whose live stream broke, from the bytes that were taken of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from commandcenter.errors import DomainError
 from commandcenter.providers.attachments import Attachment
@@ -64,15 +64,17 @@ class KeptOutput(OutputEvents):
         self._user = user
         self._taken = dict(taken)
         self._marked: dict[OutputStream, MarkedStream] = {}
+        self._skipped: dict[OutputStream, Missing] = {}
 
     async def _read(self) -> Events:
         loop = asyncio.get_running_loop()
         fruitless, last_fruit = 0, loop.time()
         while not self._is_complete:
             before = dict(self._taken)
-            for missing in self._missing():
-                yield missing
+            self._skip_missing()
             async for output in self._follow():
+                if output.stream in self._skipped:
+                    yield self._skipped.pop(output.stream)
                 yield output
             if self._taken != before:
                 fruitless, last_fruit = 0, loop.time()
@@ -83,6 +85,8 @@ class KeptOutput(OutputEvents):
                 await asyncio.sleep(_AGAIN_SECONDS)
             if not self._is_complete:
                 await self._look_again(fruitless)
+        for skipped in self._skipped.values():
+            yield skipped
         for stream, marked in self._marked.items():
             if marked.end is None:
                 yield Missing(stream, self._taken[stream], None, _CUT_OFF)
@@ -94,16 +98,17 @@ class KeptOutput(OutputEvents):
     def _is_complete(self) -> bool:
         return bool(self._marked) and all(marked.end is not None for marked in self._marked.values())
 
-    def _missing(self) -> list[Missing]:
-        found = []
+    def _skip_missing(self) -> None:
+        """Go on behind what is not kept; what is missing without a break is said as one, by what follows."""
         for stream, offset in self._taken.items():
             begin = next_kept(self._kept.pieces[stream], self._kept.piece_bytes, offset)
             if begin != offset:
-                found.append(Missing(stream, offset, begin, _OVERWRITTEN))
+                before = self._skipped.get(stream)
+                first = before.from_offset if before is not None else offset
+                self._skipped[stream] = Missing(stream, first, begin, _OVERWRITTEN)
                 self._taken[stream] = begin
-        return found
 
-    async def _follow(self) -> Events:
+    async def _follow(self) -> AsyncGenerator[Output, None]:
         self._marked = {stream: MarkedStream(self._tag, begun=True) for stream in self._taken}
         try:
             process = await follow(self.attachment, self._kept, self._taken, self._user)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.endings import Ended
-from commandcenter.providers.output import Output, OutputStream, RunningProcess
+from commandcenter.providers.output import Missing, Output, OutputStream, RunningProcess
 from commandcenter.providers.processes import start_program
 from commandcenter.providers.spool.events import Events, OutputEvents
 from commandcenter.providers.spool.keeping import look
@@ -17,6 +17,9 @@ _PIECES = 16
 _SMALLEST_PIECE = 4096
 # The program in the sandbox ends the command at its deadline; the provider ends that program, should it hang.
 _PROVIDER_WAITS_SECONDS = 10.0
+_ENDED_WITH_IT = (
+    "What passed the output on was ended with the command; the last of it may not have come through."
+)
 
 
 async def start(
@@ -97,6 +100,8 @@ class SpooledProcess(OutputEvents):
             return
         kept = await look(self.attachment, self._tag, self._user)
         if kept is None or kept.end is None:
+            for stream in marked:
+                yield Missing(stream, taken[stream], None, _ENDED_WITH_IT)
             yield told
             return
         async with KeptOutput(self.attachment, kept, self._tag, self._user, taken) as rest:

@@ -12,7 +12,8 @@ disk is full, the output is passed on all the same.
 - The beginning is marked in what is passed on: what bash itself may have said before (an unknown locale) is
   not the command's. The end is marked in what is kept too: a child left behind may hold the pipes for hours.
 - The command is a group of its own, so that `kill 0` does not reach what passes its output on.
-- `jobs` alone tells a signal from an exit with 128 and more, and only while the command's end is being noted.
+- What `wait` answers is the same for a signal and for an exit with 128 and more; `jobs` tells them apart, in
+  a shell that has one job and whose `wait` no signal interrupts. So the command has a shell of its own above it.
 """
 
 KEPT_IN = """
@@ -37,21 +38,21 @@ spool_choose() {
         if [[ ! -d $folder || ! -O $folder || -L $folder ]]; then
             PATH=$spool_path mkdir -m 700 -- "$folder" || continue
         fi
-        spool=$folder/$spool_tag
-        spool_status running >"$spool.status" && return
+        spool_files=$folder/$spool_tag
+        spool_status running >"$spool_files.status" && return
     done
-    spool=
+    spool_files=
 }
 spool_keep() {
     trap '' HUP INT QUIT PIPE TERM XFSZ
     unset LD_PRELOAD LD_LIBRARY_PATH
     export PATH=$spool_path SHELL=/bin/sh PIECES=$spool_pieces
     exec 3>&- 4>&-
-    [[ $spool ]] || exec cat
+    [[ $spool_files ]] || exec cat
     exec split -b "$spool_piece" -a 9 -d --filter='
         oldest=$((1${FILE##*.} - 1000000000 - PIECES))
         [ $oldest -lt 0 ] || rm -f "${FILE%.*}.$(printf %09d $oldest)"
-        cat >"$FILE" || :' - "$spool.$1."
+        cat >"$FILE" || :' - "$spool_files.$1."
 }
 spool_pass_on() {
     trap '' HUP INT QUIT PIPE TERM XFSZ
@@ -59,10 +60,14 @@ spool_pass_on() {
     PATH=$spool_path
     exec tee "/dev/fd/$1"
 }
-spool_note_end() {
-    kill -0 "${spool_child:-$!}" && return
-    jobs -l %1 >&9
-    LC_ALL=C read -r -t 0.1 -u 9 spool_ending || spool_ending=unknown
+spool_run() {
+    set -m
+    /bin/bash -l -c "$spool_command" <&0 >&6 2>&8 6>&- 8>&- &
+    set +m
+    exec 0</dev/null 6>&- 8>&-
+    trap '' HUP INT QUIT PIPE TERM
+    printf '%s\n' "$!"
+    { wait "$!"; printf '%s ' "$?"; jobs -l %1; echo; }
 }
 spool_mark() { printf '\xff\x1e%s %s\x1e' "$spool_tag" "$1"; }
 
@@ -75,43 +80,42 @@ spool_out=$!
 exec 7> >(exec 5>&- 6>&-; spool_keep err)
 exec 8> >(exec >&4 3>&- 4>&- 5>&- 6>&-; spool_pass_on 7)
 spool_err=$!
-exec 3>&- 4>&- 5>&- 7>&- 9<> <(:)
-trap spool_note_end CHLD
-set -m
-/bin/bash -l -c "$spool_command" <&0 >&6 2>&8 6>&- 8>&- 9>&- &
-spool_child=$!
-set +m
-spool_note_end
+exec 3>&- 4>&- 5>&- 7>&-
+exec 9< <(spool_run)
+exec 0</dev/null
+read -r -u 9 spool_child || kill -s KILL $$
 trap '' PIPE
-trap 'kill -s "${spool_signal:-TERM}" -- -$spool_child; spool_signal=KILL' TERM
-trap 'spool_timed_out=1; kill -s KILL -- -$spool_child' USR1
 trap : HUP INT QUIT
+trap 'kill -s "${spool_signal:-TERM}" -- "-$spool_child"; spool_signal=KILL' TERM
+trap 'spool_timed_out=1; kill -s KILL -- "-$spool_child"' USR1
 if [[ $spool_seconds ]]; then
-    { exec 6>&- 8>&-; trap - TERM; LC_ALL=C read -r -t "$spool_seconds" -u 9; kill -s USR1 $$; } &
+    {
+        exec 6>&- 8>&- 9<> <(:)
+        trap - TERM
+        LC_ALL=C read -r -t "$spool_seconds" -u 9
+        kill -s USR1 $$
+    } &
     spool_sleeper=$!
 fi
-set -m
-exec 0</dev/null
-until [[ $spool_ending ]]; do wait "$spool_child"; done
-trap - CHLD
-wait "$spool_child"
-spool_code=$?
+exec 5<> <(:)
+until read -r -u 9 spool_code spool_ending; do
+    (($? > 128)) || kill -s KILL $$
+done
 [[ ! $spool_sleeper ]] || kill -s KILL "$spool_sleeper"
-spool_ending=${spool_ending#*"$spool_child"}
 if [[ $spool_timed_out ]]; then
     spool_end=timeout
-elif ((spool_code > 128)) && [[ ${spool_ending%%/bin/bash*} != *"$spool_code"* ]]; then
+elif ((spool_code > 128)) && [[ ! $spool_ending =~ $spool_child\ [^/]*$spool_code ]]; then
     spool_end="signal $((spool_code - 128))"
 else
     spool_end="exit $spool_code"
 fi
-[[ ! $spool ]] || spool_status "$spool_end" 1<>"$spool.status"
+[[ ! $spool_files ]] || spool_status "$spool_end" 1<>"$spool_files.status"
 spool_mark "$spool_end" >&6
 spool_mark "$spool_end" >&8
 exec 6>&- 8>&-
 for ((spool_round = 0; spool_round < 30; spool_round++)); do
     kill -0 "$spool_out" || kill -0 "$spool_err" || break
-    LC_ALL=C read -r -t 0.001 -u 9
+    LC_ALL=C read -r -t 0.001 -u 5
 done
 case $spool_end in
     exit*) exit "$spool_code" ;;
