@@ -109,7 +109,7 @@ class _Run:
         process = await reconnect(self._services, self._scope, self._execution, self._taken, interrupted)
         if self._execution.status is ExecutionStatus.QUEUED:
             # Its start was asked for, and never written down.
-            started = await self._despite_outages(record_start, self._execution, process.pid)
+            started = await self._despite_outages(record_start, self._execution, process.pid or None)
             if started is None:
                 await process.aclose()
                 raise OwnershipLostError

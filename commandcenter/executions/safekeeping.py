@@ -36,6 +36,7 @@ class Safekeeping:
         self.attachment: Attachment | None = None
         self._background = background
         self._tag = str(execution.id)
+        self._user = execution.user
         self._stored: Mapping[OutputStream, int] = {}
         self._told: Mapping[OutputStream, int] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -60,7 +61,8 @@ class Safekeeping:
         async for attempt in _attempts():
             with attempt:
                 if self.attachment is not None:
-                    await continuation.acknowledge(self.attachment, [Acknowledgement(self._tag, stored)])
+                    told = Acknowledgement(self._tag, self._user, stored)
+                    await continuation.acknowledge(self.attachment, [told])
 
     def _is_worth_telling(self) -> bool:
         return sum(self._stored.values()) - sum(self._told.values()) >= WORTH_TELLING_BYTES
@@ -80,7 +82,7 @@ class RecordedEnds:
             self._waiting[sandbox] = (attachment, [])
             asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._send, sandbox)
         ends = self._waiting[sandbox][1]
-        ends.append(Acknowledgement(str(execution.id), taken, ended=True, user=execution.user))
+        ends.append(Acknowledgement(str(execution.id), execution.user, taken, ended=True))
         if len(ends) >= _MOST_AT_ONCE:
             self._send(sandbox)
 

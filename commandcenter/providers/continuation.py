@@ -6,9 +6,8 @@ the sandbox does (`commandcenter.providers.spool`).
 
 from collections.abc import Mapping, Sequence
 
-from commandcenter.providers import acknowledgements as replayed
 from commandcenter.providers import processes, spool
-from commandcenter.providers.acknowledgements import Acknowledgement
+from commandcenter.providers.acknowledgements import Acknowledgement, tell
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.output import OutputStream, ProcessOutput
 from commandcenter.providers.processes import PtySize
@@ -26,7 +25,10 @@ async def start(
     timeout_seconds: float | None,
     tag: str,
 ) -> ProcessOutput:
-    """Run a command as `processes.start` does, so that `read_on` can find its output again by `tag`."""
+    """Run a command as `processes.start` does, so that `read_on` can find its output again by `tag`.
+
+    The output of a terminal in E2B's cloud is not kept: there is no program for that in every sandbox.
+    """
     if attachment.continuation == "spool" and pty is None and command is not None:
         return await spool.start(
             attachment,
@@ -57,18 +59,23 @@ async def read_on(
 ) -> ProcessOutput:
     """Read on from a process that was started with `tag`, as `user`, from the bytes `taken` of each stream.
 
-    The end is told also some time after it came. Raises `ProcessNotFoundError` where there is no trace of the
-    process.
+    The end is told also after it came, until `acknowledge` was told that it is stored. Raises
+    `ProcessNotFoundError` where there is no trace of the process.
     """
     if attachment.continuation == "spool":
         return await spool.read_on(attachment, tag=tag, user=user, taken=taken)
     return await processes.connect(attachment, tag, taken=taken)
 
 
+async def find(attachment: Attachment, tag: str) -> int | None:
+    """The number of the running process that was started with `tag`; None where none runs."""
+    return await processes.find(attachment, tag)
+
+
 async def acknowledge(attachment: Attachment, acknowledgements: Sequence[Acknowledgement]) -> None:
-    """Say what of up to 1,000 processes of a sandbox is stored: it need not be kept there any longer."""
+    """Say what is stored here for good, for some processes of a sandbox, so that it may go there."""
     if attachment.continuation == "replay":
-        await replayed.acknowledge(attachment, acknowledgements)
+        await tell(attachment, acknowledgements)
         return
     ended = [each for each in acknowledgements if each.ended]
     for user in {each.user for each in ended}:

@@ -54,12 +54,12 @@ class ProcessOutput(Protocol):
     """What `RunningProcess` is, also where output comes another way: then some of it may be `Missing`."""
 
     @property
-    def pid(self) -> int:
-        """The process's number in its sandbox."""
+    def attachment(self) -> Attachment:
+        """The way to its sandbox."""
 
     @property
-    def attachment(self) -> Attachment:
-        """The way by which it is read."""
+    def pid(self) -> int:
+        """The process's number in its sandbox; 0 where it has ended and nobody knows it any more."""
 
     def __aiter__(self) -> Self: ...
 

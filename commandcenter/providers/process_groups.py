@@ -19,7 +19,7 @@ from commandcenter.providers.errors import (
     ProviderUnavailableError,
 )
 from commandcenter.providers.output import Output
-from commandcenter.providers.processes import send_signal, start_program
+from commandcenter.providers.processes import list_processes, send_signal, start_program
 from commandcenter.providers.spool.programs import NAME, NAME_PLACE
 
 _NOTHING_TO_END = 3
@@ -115,7 +115,7 @@ async def _make_room_and_end_group(
     attachment: Attachment, pid: int, user: str | None, grace_seconds: float
 ) -> bool:
     """End a group that filled its sandbox, where nothing else can be started before part of it is gone."""
-    if attachment.continuation == "spool":
+    if await _is_kept(attachment, pid):
         with contextlib.suppress(*_MAY_BE_FULL):
             return await _through_the_keeper(attachment, pid, user, grace_seconds)
     signalled = True
@@ -124,6 +124,12 @@ async def _make_room_and_end_group(
     except ProcessNotFoundError:
         signalled = False
     return await _end_rest(attachment, pid, user, grace_seconds) or signalled
+
+
+async def _is_kept(attachment: Attachment, pid: int) -> bool:
+    """Whether it is the program that keeps a command's output."""
+    started = await list_processes(attachment)
+    return any(each.pid == pid and each.arguments[NAME_PLACE : NAME_PLACE + 1] == (NAME,) for each in started)
 
 
 async def _through_the_keeper(

@@ -118,8 +118,8 @@ async def connect(
     """Read on from a process, by its number or its tag; raises `ProcessNotFoundError` once it has ended.
 
     With `taken`, the bytes of each stream that were read before, the output goes on exactly there, also
-    some moments after the process's end, or until that was acknowledged: only where `attachment.continuation`
-    is "replay".
+    some moments after the process's end, or until that was acknowledged: only where
+    `attachment.continuation` is "replay".
     """
     headers = dict(_KEEPALIVE)
     if taken is not None:

@@ -291,9 +291,7 @@ async def test_files_are_private_and_gone_once_the_end_is_acknowledged(
     assert (
         await do(sandbox, f"stat -c %a:%U $(dirname /tmp/.commandcenter-*/{taken.tag}.status)")
     ).decode() == f"700:{user}\n"
-    await continuation.acknowledge(
-        sandbox, [Acknowledgement(taken.tag, taken.offsets, ended=True, user=user)]
-    )
+    await continuation.acknowledge(sandbox, [Acknowledgement(taken.tag, user, taken.offsets, ended=True)])
     assert await do(sandbox, f"ls /tmp/.commandcenter-*/{taken.tag}.* 2>/dev/null | wc -l") == b"0\n"
 
 

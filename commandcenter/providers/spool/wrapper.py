@@ -13,7 +13,7 @@ disk is full, the output is passed on all the same.
   not the command's. The end is marked in what is kept too: a child left behind may hold the pipes for hours.
 - The command is a group of its own, so that `kill 0` does not reach what passes its output on.
 - What `wait` answers is the same for a signal and for an exit with 128 and more; `jobs` tells them apart, in
-  a shell that has one job and whose `wait` no signal interrupts. So the command has a shell of its own above it.
+  a shell that has one job and whose `wait` no signal interrupts. The command gets one as its parent.
 """
 
 KEPT_IN = """
