@@ -7,7 +7,7 @@ import pytest_asyncio
 from commandcenter.providers.accounts import ProviderAccount, ProviderKind
 from commandcenter.providers.attachments import Attachment, AttachmentDetails
 from commandcenter.providers.sandboxes import Provider, ProviderSandbox
-from tests.fixtures.runtime import RuntimeProcess, runtime_folder
+from tests.fixtures.runtime import RuntimeProcess
 from tests.providers.wire import SANDBOX_ID, WireServer, wire_server
 
 
@@ -65,16 +65,6 @@ def local(runtime: RuntimeProcess) -> Provider:
 def provider(request: pytest.FixtureRequest, runtime: RuntimeProcess) -> Provider:
     """The runtime in both ways that providers are spoken to: protobuf and, as E2B, JSON."""
     return Provider(runtime_account(runtime, "under-test", request.param))
-
-
-@pytest_asyncio.fixture(scope="session")
-async def dropping_runtime() -> AsyncIterator[RuntimeProcess]:
-    """A runtime that drops what nobody reads, as E2B's cloud does."""
-    with runtime_folder() as state:
-        process = RuntimeProcess(state, unattended_output="drop")
-        await process.start()
-        yield process
-        await process.stop()
 
 
 @pytest.fixture(scope="session")
