@@ -103,6 +103,13 @@ class Settings(BaseSettings):
         le=86_400,
         description="A sandbox that has waited for its provider for so many seconds becomes FAILED.",
     )
+    e2b_spool_mb: int = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="How much of each output stream of a command is kept in sandboxes of the provider `e2b`, "
+        "in MiB of their disk, for when the process that reads it dies.",
+    )
     default_provider: str = Field(
         default="local", description="Provider of sandboxes whose request names none: `local` or `e2b`."
     )

@@ -139,7 +139,7 @@ class PendingOutput:
         """Note that the chunks are in the database."""
         for chunk in chunks:
             self._pending_bytes -= len(chunk.data)
-            self.stored_offsets[chunk.stream] = chunk.offset + len(chunk.data)
+            self.stored_offsets[chunk.stream] = _offset_after(chunk)
         if self._pending_bytes < MOST_PENDING_BYTES:
             self._room.set()
         if not self._segments:
@@ -173,10 +173,7 @@ class PendingOutput:
             return None
         self.last_sequence += 1
         offset = self.offsets[segment.stream]
-        self.offsets[segment.stream] = offset + len(data)
-        if segment.gap is not None and segment.gap.to_offset is not None:
-            self.offsets[segment.stream] = segment.gap.to_offset
-        return LogChunk(
+        chunk = LogChunk(
             execution_id=self.execution_id,
             execution_number=self.execution_number,
             sandbox_id=self.sandbox_id,
@@ -187,6 +184,8 @@ class PendingOutput:
             at=segment.at,
             gap=segment.gap,
         )
+        self.offsets[segment.stream] = _offset_after(chunk)
+        return chunk
 
     def _continues(self, stream: LogStream) -> bool:
         """Whether a character that was begun may still be finished."""
@@ -208,3 +207,9 @@ class PendingOutput:
                 segment.data[:0] = beginning
                 return
         self._unfinished[stream] = beginning
+
+
+def _offset_after(chunk: LogChunk) -> int:
+    if chunk.gap is not None and chunk.gap.to_offset is not None:
+        return chunk.gap.to_offset
+    return chunk.offset + len(chunk.data)

@@ -16,6 +16,7 @@ class ProviderAccount:
     """One account at one provider.
 
     `local` is CommandCenter's own runtime; `e2b` is E2B's cloud or a service that speaks its protocol.
+    `spool_bytes` of each stream of a command are kept in the sandbox where the provider keeps no output.
     Without `api_url` and `sandbox_url` both are derived from `domain`, as E2B's SDK does.
     """
 
@@ -26,6 +27,7 @@ class ProviderAccount:
     sandbox_url: str | None = None
     domain: str = "e2b.app"
     pace: Pace = UNLIMITED
+    spool_bytes: int = 64 * 1024 * 1024
 
 
 def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
@@ -61,6 +63,7 @@ def accounts_from(settings: Settings) -> tuple[ProviderAccount, ...]:
                 sandbox_url=settings.e2b_sandbox_url,
                 domain=settings.e2b_domain,
                 pace=_pace(settings, settings.e2b_creates_per_second, settings.e2b_sandboxes_at_once),
+                spool_bytes=settings.e2b_spool_mb * 1024 * 1024,
             )
         )
     return tuple(accounts)

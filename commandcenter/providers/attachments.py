@@ -112,6 +112,11 @@ class Attachment:
         """How output can be had again from an offset; E2B's cloud itself drops what nobody reads."""
         return "replay" if self._account.kind == "local" else "spool"
 
+    @property
+    def spool_bytes(self) -> int:
+        """How much of each stream of a command is kept in the sandbox, where `continuation` is "spool"."""
+        return self._account.spool_bytes
+
     @cached_property
     def processes(self) -> ProcessClient:
         """The SDK's generated client of the process service."""

@@ -6,10 +6,9 @@ the sandbox does (`commandcenter.providers.spool`).
 
 from collections.abc import Mapping, Sequence
 
-from commandcenter.providers import processes
+from commandcenter.providers import processes, spool
 from commandcenter.providers.acknowledgements import Acknowledgement, tell
 from commandcenter.providers.attachments import Attachment
-from commandcenter.providers.errors import ProcessNotFoundError
 from commandcenter.providers.output import OutputStream, ProcessOutput
 from commandcenter.providers.processes import PtySize
 
@@ -26,7 +25,21 @@ async def start(
     timeout_seconds: float | None,
     tag: str,
 ) -> ProcessOutput:
-    """Run a command as `processes.start` does, so that `read_on` can find its output again by `tag`."""
+    """Run a command as `processes.start` does, so that `read_on` can find its output again by `tag`.
+
+    The output of a terminal in E2B's cloud is not kept: there is no program for that in every sandbox.
+    """
+    if attachment.continuation == "spool" and pty is None and command is not None:
+        return await spool.start(
+            attachment,
+            command=command,
+            cwd=cwd,
+            envs=envs,
+            user=user,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
+            tag=tag,
+        )
     return await processes.start(
         attachment,
         command=command,
@@ -50,17 +63,20 @@ async def read_on(
     `ProcessNotFoundError` where there is no trace of the process.
     """
     if attachment.continuation == "spool":
-        raise ProcessNotFoundError("Its provider keeps no output that was not read.")
+        return await spool.read_on(attachment, tag=tag, user=user, taken=taken)
     return await processes.connect(attachment, tag, taken=taken)
 
 
 async def find(attachment: Attachment, tag: str) -> int | None:
     """The number of the running process that was started with `tag`; None where none runs."""
-    found = (process.pid for process in await processes.list_processes(attachment) if process.tag == tag)
-    return next(found, None)
+    return await processes.find(attachment, tag)
 
 
 async def acknowledge(attachment: Attachment, acknowledgements: Sequence[Acknowledgement]) -> None:
     """Say what is stored here for good, for some processes of a sandbox, so that it may go there."""
     if attachment.continuation == "replay":
         await tell(attachment, acknowledgements)
+        return
+    ended = [each for each in acknowledgements if each.ended]
+    for user in {each.user for each in ended}:
+        await spool.forget(attachment, [each.tag for each in ended if each.user == user], user)

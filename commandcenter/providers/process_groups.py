@@ -5,6 +5,7 @@ ended from inside the sandbox, by a small program that finds it in /proc.
 """
 
 import asyncio
+import contextlib
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -18,7 +19,8 @@ from commandcenter.providers.errors import (
     ProviderUnavailableError,
 )
 from commandcenter.providers.output import Output
-from commandcenter.providers.processes import send_signal, start_program
+from commandcenter.providers.processes import list_processes, send_signal, start_program
+from commandcenter.providers.spool.programs import NAME, NAME_PLACE
 
 _NOTHING_TO_END = 3
 _DIAGNOSIS_BYTES = 2000
@@ -27,13 +29,17 @@ _DIAGNOSIS_BYTES = 2000
 # descendants. Members are remembered with their start time: a number that is used again is not theirs.
 # Builtins alone, as a group that filled the sandbox leaves no room for another process: `pause` waits
 # on input that never comes.
+# Where the target is the program that keeps a command's output (`commandcenter.providers.spool`), it and what
+# works for it share a process group, which is spared: they end by themselves, with the last output.
 _END_GROUP = r"""
-target=$1 grace_rounds=$2
+target=$1 grace_rounds=$2 keeper_name=$3 keeper_place=$4
 declare -A began
+{ mapfile -d '' -t words <"/proc/$target/cmdline"; } 2>/dev/null
+[[ ${words[keeper_place]} == "$keeper_name" ]] && is_keeper=1
 survey() {
     local directory stat fields pid grown=1
-    local -A parent=() started=()
-    alive=()
+    local -A parent=() started=() group=()
+    alive=() keepers=()
     for directory in /proc/[0-9]*; do
         stat=
         { read -r -d '' stat < "$directory/stat"; } 2>/dev/null
@@ -41,7 +47,8 @@ survey() {
         fields=(${stat##*) })
         [[ ${fields[0]} == [ZX] ]] && continue
         pid=${directory#/proc/}
-        parent[$pid]=${fields[1]} started[$pid]=${fields[19]}
+        parent[$pid]=${fields[1]} started[$pid]=${fields[19]} group[$pid]=${fields[2]}
+        [[ $is_keeper && $pid == "$target" ]] && spared=${fields[2]}
         if [[ $pid == "$target" || ${fields[2]} == "$target" || ${fields[3]} == "$target" ]]; then
             began[$pid]=${fields[19]}
         fi
@@ -55,12 +62,14 @@ survey() {
         done
     done
     for pid in "${!began[@]}"; do
-        [[ ${started[$pid]} == "${began[$pid]}" && $pid != $$ ]] && alive+=("$pid")
+        [[ ${started[$pid]} == "${began[$pid]}" && $pid != $$ ]] || continue
+        if [[ ${group[$pid]} == "$spared" ]]; then keepers+=("$pid"); else alive+=("$pid"); fi
     done
 }
 signal() { kill -s "$1" -- "${alive[@]}" 2>/dev/null; }
 pause() { read -rt 0.02; }
 survey
+kill -s CONT -- "${keepers[@]}" 2>/dev/null
 ((${#alive[@]})) || exit 3
 signal TERM
 signal CONT
@@ -78,7 +87,10 @@ done
 echo "still running: ${alive[*]}" >&2
 exit 4
 """
+_BASH = ("/bin/bash", "--noprofile", "--norc", "-c")
 _ROUND_SECONDS = 0.02
+# Two signals at the same moment are one.
+_SIGNAL_SECONDS = 0.05
 _KILL_SECONDS = 10.0
 _BURIAL_SECONDS = 5.0
 _MAY_BE_FULL = (ProviderRefusedError, ProviderRateLimitedError, ProviderUnavailableError)
@@ -103,11 +115,38 @@ async def _make_room_and_end_group(
     attachment: Attachment, pid: int, user: str | None, grace_seconds: float
 ) -> bool:
     """End a group that filled its sandbox, where nothing else can be started before part of it is gone."""
+    if await _is_kept(attachment, pid):
+        with contextlib.suppress(*_MAY_BE_FULL):
+            return await _through_the_keeper(attachment, pid, user, grace_seconds)
     signalled = True
     try:
         await send_signal(attachment, pid, "SIGKILL")
     except ProcessNotFoundError:
         signalled = False
+    return await _end_rest(attachment, pid, user, grace_seconds) or signalled
+
+
+async def _is_kept(attachment: Attachment, pid: int) -> bool:
+    """Whether it is the program that keeps a command's output."""
+    started = await list_processes(attachment)
+    return any(each.pid == pid and each.arguments[NAME_PLACE : NAME_PLACE + 1] == (NAME,) for each in started)
+
+
+async def _through_the_keeper(
+    attachment: Attachment, pid: int, user: str | None, grace_seconds: float
+) -> bool:
+    """Have the program that keeps a command's output end the command's group: its second SIGTERM kills."""
+    try:
+        await send_signal(attachment, pid, "SIGTERM")
+        await asyncio.sleep(min(max(grace_seconds, _SIGNAL_SECONDS), _BURIAL_SECONDS))
+        await send_signal(attachment, pid, "SIGTERM")
+    except ProcessNotFoundError:
+        return await _end_rest(attachment, pid, user, grace_seconds)
+    await _end_rest(attachment, pid, user, grace_seconds)
+    return True
+
+
+async def _end_rest(attachment: Attachment, pid: int, user: str | None, grace_seconds: float) -> bool:
     # The kernel takes its time to bury hundreds of processes.
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(_MAY_BE_FULL),
@@ -117,14 +156,14 @@ async def _make_room_and_end_group(
     ):
         with attempt:
             ended = await _end_group(attachment, pid, user, grace_seconds)
-    return signalled or ended
+    return ended
 
 
 async def _end_group(attachment: Attachment, pid: int, user: str | None, grace_seconds: float) -> bool:
     rounds = max(0, round(grace_seconds / _ROUND_SECONDS))
     ender = await start_program(
         attachment,
-        ["/bin/bash", "--noprofile", "--norc", "-c", _END_GROUP, "end-group", str(pid), str(rounds)],
+        [*_BASH, _END_GROUP, "end-group", str(pid), str(rounds), NAME, str(NAME_PLACE)],
         user=user,
         cwd="/",
         stdin=True,

@@ -193,6 +193,12 @@ async def list_processes(attachment: Attachment) -> list[SandboxProcess]:
     return [_process(process) for process in answer.processes]
 
 
+async def find(attachment: Attachment, tag: str) -> int | None:
+    """The number of the running process that was started with `tag`; None where none runs."""
+    found = (process.pid for process in await list_processes(attachment) if process.tag == tag)
+    return next(found, None)
+
+
 def _process(process: process_pb.ProcessInfo) -> SandboxProcess:
     config = process.config or process_pb.ProcessConfig()
     return SandboxProcess(

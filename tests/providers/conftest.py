@@ -67,6 +67,12 @@ def provider(request: pytest.FixtureRequest, runtime: RuntimeProcess) -> Provide
     return Provider(runtime_account(runtime, "under-test", request.param))
 
 
+@pytest.fixture(scope="session")
+def cloud(dropping_runtime: RuntimeProcess) -> Provider:
+    """A provider like E2B's cloud."""
+    return Provider(runtime_account(dropping_runtime, "cloud", "e2b"))
+
+
 async def new_sandbox(provider: Provider, **metadata: str) -> ProviderSandbox:
     """A sandbox without network that lives ten minutes."""
     return await provider.create(
