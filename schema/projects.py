@@ -12,6 +12,7 @@ from resolvers import keys, projects
 from resolvers.context import Info
 from resolvers.outcomes import Outcome
 from schema.arguments import After, First, Input
+from schema.costs import READS_MANY
 from schema.errors import UserError, user_errors
 from schema.keys import ApiKey
 from schema.nodes import Connection, Edge, Node, PageInfo
@@ -32,6 +33,12 @@ class Project(Node):
     )
     max_sandboxes: int = strawberry.field(description="How many sandboxes may be live at a time.")
     max_parallel_forks: int = strawberry.field(description="How many forks work at a time.")
+    max_requests_per_minute: int = strawberry.field(
+        description="How many requests its keys may make together in a minute, a sixth of them at once."
+    )
+    max_points_per_minute: int = strawberry.field(
+        description="How many points its keys may spend together on operations in a minute."
+    )
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
@@ -50,7 +57,9 @@ class ProjectConnection:
     nodes: list[Project] = strawberry.field(description="The projects.")
     page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
     total_count: int = strawberry.field(
-        resolver=projects.count_projects, description="How many projects there are."
+        resolver=projects.count_projects,
+        metadata=READS_MANY,
+        description="How many projects there are.",
     )
 
 
@@ -76,6 +85,12 @@ class CreateProjectInput:
     max_parallel_forks: int | None = strawberry.field(
         default=None, description="How many forks work at a time; 5 unless given."
     )
+    max_requests_per_minute: int | None = strawberry.field(
+        default=None, description="How many requests its keys may make in a minute; 60000 unless given."
+    )
+    max_points_per_minute: int | None = strawberry.field(
+        default=None, description="How many points its keys may spend in a minute; 1200000 unless given."
+    )
 
 
 @strawberry.input(description="What to change of the key's project; what is not given stays as it is.")
@@ -92,6 +107,12 @@ class UpdateProjectInput:
     )
     max_parallel_forks: int | None = strawberry.field(
         default=None, description="How many forks work at a time."
+    )
+    max_requests_per_minute: int | None = strawberry.field(
+        default=None, description="How many requests its keys may make together in a minute, at least 1."
+    )
+    max_points_per_minute: int | None = strawberry.field(
+        default=None, description="How many points its keys may spend together in a minute, at least 20000."
     )
 
 
@@ -114,6 +135,8 @@ def _limits(given: CreateProjectInput | UpdateProjectInput) -> ProjectLimits:
         max_ttl_seconds=given.max_ttl_seconds,
         max_sandboxes=given.max_sandboxes,
         max_parallel_forks=given.max_parallel_forks,
+        max_requests_per_minute=given.max_requests_per_minute,
+        max_points_per_minute=given.max_points_per_minute,
     )
 
 

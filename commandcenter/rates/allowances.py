@@ -1,0 +1,65 @@
+"""Which buckets a caller draws on."""
+
+import ipaddress
+from dataclasses import dataclass
+from uuid import UUID
+
+from commandcenter.access.scope import Scope
+from commandcenter.rates.buckets import Bucket, Charge, Verdict
+from commandcenter.rates.counters import Counters
+from commandcenter.settings import Settings
+
+# A bucket of points must hold what the most expensive operation may cost.
+MOST_OPERATION_POINTS = 20_000
+_MINUTE = 60.0
+# As many requests may come at once as are allowed in this time.
+_BURST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What callers may ask for, by the settings and by their project's limits."""
+
+    settings: Settings
+    counters: Counters
+
+    async def take_request(self, scope: Scope, points: int) -> Verdict:
+        """Take a request that costs so many points from what its key and its project have left."""
+        return await self.counters.take(self._charges(scope, points))
+
+    def known_refusal(self, scope: Scope) -> Verdict | None:
+        """The verdict, where it is known beforehand that nothing is left for another request."""
+        return self.counters.refusal(self._charges(scope, 0))
+
+    async def take_sign_in(self, address: str | None) -> Verdict:
+        """Take an attempt to sign in from what an address has left."""
+        most = self.settings.sign_ins_per_minute
+        return await self.counters.take([Charge(Bucket("sign-ins", _network(address), most, _MINUTE))])
+
+    def _charges(self, scope: Scope, points: int) -> list[Charge]:
+        settings = self.settings
+        charges = []
+        for whose, owner, requests, most_points in (
+            ("key", scope.key_id, settings.key_requests_per_minute, settings.key_points_per_minute),
+            ("project", scope.project_id, scope.requests_per_minute, scope.points_per_minute),
+        ):
+            if owner is not None and requests is not None and most_points is not None:
+                charges.append(Charge(_requests(f"{whose}-requests", owner, requests)))
+                charges.append(Charge(Bucket(f"{whose}-points", str(owner), most_points, _MINUTE), points))
+        return charges
+
+
+def _requests(name: str, owner: UUID, per_minute: int) -> Bucket:
+    limit = max(1, round(per_minute * _BURST_SECONDS / _MINUTE))
+    return Bucket(name, str(owner), limit, limit * _MINUTE / per_minute)
+
+
+def _network(address: str | None) -> str:
+    """The address; of IPv6 the /64, as one machine has all of it."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
