@@ -20,7 +20,7 @@ _CONNECTIONS = 16
 _MOST_KEPT = 10_000
 
 # All times in microseconds by the server's clock. KEYS: the buckets; stored for each is when it will be full.
-# ARGV: for each, what is to be taken and what the bucket holds, both as time. Gives 1 where all was taken, or 0
+# ARGV: for each, what is to be taken and what the bucket holds, both as time. Gives 1 where all was taken, 0
 # where nothing was; then for each how long it would have taken to be full before.
 _TAKE = """
 local clock = redis.call('TIME')
