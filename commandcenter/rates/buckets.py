@@ -23,8 +23,8 @@ class Bucket:
 
     @property
     def key(self) -> str:
-        """What it is stored under; an allowance that is changed goes on where the old one stood."""
-        return f"commandcenter:rate:{self.owner}:{self.name}"
+        """What it is stored under; an allowance of another size is another bucket, full at first."""
+        return f"commandcenter:rate:{self.owner}:{self.name}:{self.limit}"
 
     @property
     def unit_seconds(self) -> float:
