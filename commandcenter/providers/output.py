@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -37,6 +37,44 @@ class Output:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Output of a stream that could not be kept, and why: bytes `[from_offset, to_offset)`.
+
+    Without `to_offset` nobody knows how much is missing; what follows is counted on from `from_offset`.
+    """
+
+    stream: OutputStream
+    from_offset: int
+    to_offset: int | None
+    reason: str
+
+
+class ProcessOutput(Protocol):
+    """What `RunningProcess` is, also where output comes another way: then some of it may be `Missing`."""
+
+    @property
+    def attachment(self) -> Attachment:
+        """The way to its sandbox."""
+
+    @property
+    def pid(self) -> int:
+        """The process's number in its sandbox; 0 where it has ended and nobody knows it any more."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Output | Missing | Ended: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def aclose(self) -> None:
+        """Stop reading; the process goes on."""
+
+
 class RunningProcess:
     """A process's output as an async iterator: any number of `Output`, then exactly one `Ended`.
 
@@ -49,7 +87,7 @@ class RunningProcess:
         self, attachment: Attachment, events: ProcessEvents, pid: int, *, may_time_out: bool
     ) -> None:
         self.pid = pid
-        self._attachment = attachment
+        self.attachment = attachment
         self._events = events
         self._may_time_out = may_time_out
         self._end_seen = False
@@ -63,7 +101,7 @@ class RunningProcess:
             raise StopAsyncIteration
         while True:
             try:
-                event = await _next_event(self._events, self._attachment.silence_seconds)
+                event = await _next_event(self._events, self.attachment.silence_seconds)
             except Exception as error:
                 return await self._broken(error)
             match event:
@@ -95,15 +133,15 @@ class RunningProcess:
             self._end_seen = True
             return Ended(exit_code=None, error=error.message, timed_out=True)
         await self._events.aclose()
-        process = f"process {self.pid} of sandbox {self._attachment.details.sandbox_id}"
+        process = f"process {self.pid} of sandbox {self.attachment.details.sandbox_id}"
         if isinstance(error, StopAsyncIteration):
-            reason: DomainError = unavailable(self._attachment.provider, "the stream ended early")
+            reason: DomainError = unavailable(self.attachment.provider, "the stream ended early")
         elif isinstance(error, TimeoutError):
             reason = timed_out(
-                self._attachment.provider, f"no sign of life for {self._attachment.silence_seconds:g} s"
+                self.attachment.provider, f"no sign of life for {self.attachment.silence_seconds:g} s"
             )
         else:
-            reason = await self._attachment.explain(error, Subject.PROCESS)
+            reason = await self.attachment.explain(error, Subject.PROCESS)
         raise OutputInterruptedError(
             f"The output of {process} broke off before its end was seen: {reason.message}", reason
         ) from error

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import orjson
@@ -14,7 +15,7 @@ EVENTS = {"Accept": "text/event-stream"}
 PARTS = {"Accept": 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'}
 
 
-async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, object]]:
+async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
     name = ""
     async for line in answer.aiter_lines():
         if line.startswith("event: "):
@@ -88,7 +89,7 @@ async def test_a_client_that_goes_ends_its_stream(site: Site) -> None:
         client.stream("POST", "/graphql", json={"query": "subscription { wait }"}, headers=EVENTS) as answer,
     ):
         _, value = await anext(events(answer))
-        stream = int(value["data"]["wait"])  # type: ignore[index]
+        stream = int(value["data"]["wait"])
         assert stream in OPEN_STREAMS
         STREAM_CLOSED.clear()
     await asyncio.wait_for(STREAM_CLOSED.wait(), 5)
