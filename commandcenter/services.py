@@ -75,6 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         heartbeats = Heartbeats(settings.redis_url)
         stack.push_async_callback(heartbeats.close)
         counters = SharedCounters(settings.redis_url)
+        counters.start()
         stack.push_async_callback(counters.close)
         providers = Providers(accounts_from(settings))
         recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))

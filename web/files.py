@@ -37,7 +37,7 @@ async def send_file(request: Request) -> ASGIApp:
     services = services_of(request)
     token = request.path_params["token"]
     scope, link = await follow_link(services, token, address=caller_address(request))
-    require_allowance(request, await services.rates.take_request(scope, TRANSFER_POINTS))
+    require_allowance(request, services.rates.take_request(scope, TRANSFER_POINTS))
     headers = {**attachment_headers(posixpath.basename(link.path)), "Accept-Ranges": "bytes"}
     if request.method == "HEAD":
         size = await measure_file(services, scope, link.sandbox_id, link.path)
@@ -74,7 +74,7 @@ async def receive_file(request: Request) -> ASGIApp:
     """`PUT /files?sandboxId=…&path=…[&mode=…]`: the body becomes the file; answers with its entry."""
     services = services_of(request)
     _, scope = await authenticate_request(services.database, request)
-    require_allowance(request, await services.rates.take_request(scope, TRANSFER_POINTS))
+    require_allowance(request, services.rates.take_request(scope, TRANSFER_POINTS))
     parameters = _parameters(request)
     sandbox_id = key_of(_required(parameters, "sandboxId"), "Sandbox", "sandboxId")
     path = _required(parameters, "path")

@@ -96,4 +96,4 @@ def _retry_after_seconds(verdict: Verdict) -> int:
 
 
 def _window_seconds(bucket: Bucket) -> int:
-    return math.ceil(bucket.seconds)
+    return max(1, round(bucket.seconds))

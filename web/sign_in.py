@@ -44,7 +44,7 @@ async def submit_sign_in(request: Request) -> Response:
         return sign_in_page(str(error), status=413)
     database = parts_of(request).database
     address = caller_address(request)
-    verdict = await parts_of(request).graphql.rates.take_sign_in(address)
+    verdict = parts_of(request).graphql.rates.take_sign_in(address)
     note_verdict(request.scope, verdict)
     if verdict.refused_by is not None:
         return sign_in_page(refusal_payload(verdict)["message"], status=429)

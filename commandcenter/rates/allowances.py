@@ -23,18 +23,18 @@ class RateLimits:
     settings: Settings
     counters: Counters
 
-    async def take_request(self, scope: Scope, points: int) -> Verdict:
+    def take_request(self, scope: Scope, points: int) -> Verdict:
         """Take a request that costs so many points from what its key and its project have left."""
-        return await self.counters.take(self._charges(scope, points))
+        return self.counters.take(self._charges(scope, points))
 
     def known_refusal(self, scope: Scope) -> Verdict | None:
         """The verdict, where it is known beforehand that nothing is left for another request."""
         return self.counters.refusal(self._charges(scope, 0))
 
-    async def take_sign_in(self, address: str | None) -> Verdict:
+    def take_sign_in(self, address: str | None) -> Verdict:
         """Take an attempt to sign in from what an address has left."""
         most = self.settings.sign_ins_per_minute
-        return await self.counters.take([Charge(Bucket("sign-ins", _network(address), most, _MINUTE))])
+        return self.counters.take([Charge(Bucket("sign-ins", _network(address), most, _MINUTE))])
 
     def _charges(self, scope: Scope, points: int) -> list[Charge]:
         settings = self.settings

@@ -39,9 +39,14 @@ class Charge:
     bucket: Bucket
     units: int = 1
 
+    @property
+    def seconds(self) -> float:
+        """The time in which the units come back."""
+        return self.units * self.bucket.unit_seconds
+
     def excess_seconds(self, reset_seconds: float) -> float:
         """How long to wait until the units are there, in a bucket that is full after `reset_seconds`."""
-        return reset_seconds + self.units * self.bucket.unit_seconds - self.bucket.seconds
+        return reset_seconds + self.seconds - self.bucket.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def judge(charges: Sequence[Charge], reset_seconds: Sequence[float], *, taken: b
     standings = []
     for charge, reset in zip(charges, reset_seconds, strict=True):
         bucket = charge.bucket
-        after = reset + charge.units * bucket.unit_seconds if taken else reset
+        after = reset + charge.seconds if taken else reset
         remaining = math.floor((bucket.seconds - after) / bucket.unit_seconds + _ROUNDING)
         standings.append(Standing(bucket, max(0, remaining), after))
     if taken:

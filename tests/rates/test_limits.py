@@ -36,10 +36,10 @@ async def statuses(clients: list[Client], times: int) -> list[int]:
 async def test_a_projects_keys_are_counted_together_over_all_web_processes(product: Product) -> None:
     project = await product.new_project()
     await project.client(Role.ADMINISTRATOR).mutate("updateProject", "id", maxRequestsPerMinute=60)
-    answered = await statuses([project.client(Role.VIEWER, web=0), project.client(Role.OPERATOR, web=1)], 10)
+    answered = await statuses([project.client(Role.VIEWER, web=0), project.client(Role.OPERATOR, web=1)], 15)
     assert set(answered) == {200, 429}
-    # Ten at once, and one more each second.
-    assert 10 <= answered.count(200) <= 15
+    # Ten at once, one more each second, and what each gave out before it heard of the other's.
+    assert 10 <= answered.count(200) <= 19
     assert await statuses([(await product.new_project()).client()], 1) == [200]
 
 

@@ -58,10 +58,10 @@ class Bill:
         self.settled.set()
         return True
 
-    async def settle(self, *, is_faulty: bool = False) -> None:
+    def settle(self, *, is_faulty: bool = False) -> None:
         """Take a request and the operation's points; few for one that is refused for what it asks."""
         points = _REFUSED_POINTS if is_faulty or self.requested is None else self.requested
-        self.verdict = await self.rates.take_request(self.scope, points)
+        self.verdict = self.rates.take_request(self.scope, points)
         self.settled.set()
 
     def errors(self) -> list[GraphQLError]:

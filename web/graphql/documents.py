@@ -4,7 +4,7 @@ Clients send the same few documents again and again; what was found out about on
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from graphql import (
@@ -90,7 +90,7 @@ class BoundedDocuments(SchemaExtension):
             self.execution_context.graphql_document = self._document.node
         yield
 
-    async def on_validate(self) -> AsyncIterator[None]:
+    def on_validate(self) -> Iterator[None]:
         """Measure and validate, or take over what was found before; then take what the operation costs."""
         context = self.execution_context
         schema: GraphQLSchema = context.schema._schema
@@ -106,7 +106,7 @@ class BoundedDocuments(SchemaExtension):
             if document.operations > 1 and context._provided_operation_name is None:
                 errors = [GraphQLError("The document has several operations; name one in `operationName`.")]
             self._bill.requested = measured.points.get(context.operation_name)
-            await self._bill.settle(is_faulty=bool(errors))
+            self._bill.settle(is_faulty=bool(errors))
             context.pre_execution_errors = self._bill.errors() or errors
         yield
 

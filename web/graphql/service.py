@@ -91,7 +91,7 @@ class GraphQLService:
             is_first = True
             async for result in results:
                 if isinstance(result, ExecutionResult):
-                    yield (await _present_first(result, bill)) if is_first else _present(result)
+                    yield _present_first(result, bill) if is_first else _present(result)
                 is_first = False
                 # A source that always has more must not keep the process from everything else.
                 await asyncio.sleep(0)
@@ -125,10 +125,10 @@ class GraphQLService:
             current_bill.reset(token)
 
 
-async def _present_first(result: ExecutionResult, bill: Bill) -> Payload | RefusedOperation:
+def _present_first(result: ExecutionResult, bill: Bill) -> Payload | RefusedOperation:
     """A result with what the operation cost; what could not be parsed is paid for too."""
     if bill.verdict is None:
-        await bill.settle(is_faulty=True)
+        bill.settle(is_faulty=True)
     if bill.refusal is not None:
         return _rate_limited(bill)
     presented = _present(result)
