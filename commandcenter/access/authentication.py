@@ -1,6 +1,6 @@
 """How a secret becomes a scope: API keys and browser sessions."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, update
@@ -16,6 +16,18 @@ from commandcenter.secret_tokens import token_hash
 
 # Writing the last use on every request would make each read a write; a minute is exact enough for people.
 _LAST_USE_PRECISION = timedelta(minutes=1)
+# Of each request's key, so not more than is needed.
+_COLUMNS = (
+    ApiKey.id,
+    ApiKey.project_id,
+    ApiKey.name,
+    ApiKey.prefix,
+    ApiKey.role,
+    ApiKey.is_instance_administrator,
+    ApiKey.last_used_at,
+    Project.max_requests_per_minute,
+    Project.max_points_per_minute,
+)
 
 
 def is_valid_key() -> ColumnElement[bool]:
@@ -27,17 +39,16 @@ async def _scope_of_key(
     session: AsyncSession, address: str | None, *conditions: ColumnElement[bool]
 ) -> Scope | None:
     """The scope of the valid key that the conditions find, with what its project allows; notes the use."""
-    found = (
+    key = (
         await session.execute(
-            select(ApiKey, Project.max_requests_per_minute, Project.max_points_per_minute)
+            select(*_COLUMNS)
             .join(Project, Project.id == ApiKey.project_id)
             .where(*conditions, is_valid_key())
         )
     ).one_or_none()
-    if found is None:
+    if key is None:
         return None
-    key, requests_per_minute, points_per_minute = found
-    await _note_use(session, key)
+    await _note_use(session, key.id, key.last_used_at)
     return Scope(
         project_id=key.project_id,
         role=key.role,
@@ -46,14 +57,14 @@ async def _scope_of_key(
         key_name=key.name,
         address=address,
         is_instance_administrator=key.is_instance_administrator,
-        requests_per_minute=requests_per_minute,
-        points_per_minute=points_per_minute,
+        requests_per_minute=key.max_requests_per_minute,
+        points_per_minute=key.max_points_per_minute,
     )
 
 
-async def _note_use(session: AsyncSession, key: ApiKey) -> None:
-    if key.last_used_at is None or key.last_used_at < now() - _LAST_USE_PRECISION:
-        await session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=now()))
+async def _note_use(session: AsyncSession, key_id: UUID, last_used_at: datetime | None) -> None:
+    if last_used_at is None or last_used_at < now() - _LAST_USE_PRECISION:
+        await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now()))
 
 
 async def authenticate_key(database: Database, secret: str, *, address: str | None = None) -> Scope | None:

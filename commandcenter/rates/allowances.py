@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from commandcenter.access.scope import Scope
@@ -28,7 +29,7 @@ class RateLimits:
         return self.counters.take(self._charges(scope, points))
 
     def known_refusal(self, scope: Scope) -> Verdict | None:
-        """The verdict, where it is known beforehand that nothing is left for another request."""
+        """The verdict, if nothing is left for another request."""
         return self.counters.refusal(self._charges(scope, 0))
 
     def take_sign_in(self, address: str | None) -> Verdict:
@@ -37,21 +38,32 @@ class RateLimits:
         return self.counters.take([Charge(Bucket("sign-ins", _network(address), most, _MINUTE))])
 
     def _charges(self, scope: Scope, points: int) -> list[Charge]:
-        settings = self.settings
-        charges = []
-        for whose, owner, requests, most_points in (
-            ("key", scope.key_id, settings.key_requests_per_minute, settings.key_points_per_minute),
-            ("project", scope.project_id, scope.requests_per_minute, scope.points_per_minute),
-        ):
-            if owner is not None and requests is not None and most_points is not None:
-                charges.append(Charge(_requests(f"{whose}-requests", owner, requests)))
-                charges.append(Charge(Bucket(f"{whose}-points", str(owner), most_points, _MINUTE), points))
+        charges: list[Charge] = []
+        if scope.key_id is not None:
+            settings = self.settings
+            charges += _charges(
+                "key", scope.key_id, settings.key_requests_per_minute, settings.key_points_per_minute, points
+            )
+        if scope.requests_per_minute is not None and scope.points_per_minute is not None:
+            charges += _charges(
+                "project", scope.project_id, scope.requests_per_minute, scope.points_per_minute, points
+            )
         return charges
 
 
-def _requests(name: str, owner: UUID, per_minute: int) -> Bucket:
-    limit = max(1, round(per_minute * _BURST_SECONDS / _MINUTE))
-    return Bucket(name, str(owner), limit, limit * _MINUTE / per_minute)
+def _charges(whose: str, owner: UUID, requests: int, most_points: int, points: int) -> tuple[Charge, Charge]:
+    of_requests, of_points = _buckets(whose, owner, requests, most_points)
+    return Charge(of_requests), Charge(of_points, points)
+
+
+@lru_cache(maxsize=4_096)
+def _buckets(whose: str, owner: UUID, requests: int, points: int) -> tuple[Bucket, Bucket]:
+    """The buckets of an owner who may make so many requests, and spend so many points, in a minute."""
+    limit = max(1, round(requests * _BURST_SECONDS / _MINUTE))
+    return (
+        Bucket(f"{whose}-requests", str(owner), limit, limit * _MINUTE / requests),
+        Bucket(f"{whose}-points", str(owner), points, _MINUTE),
+    )
 
 
 def _network(address: str | None) -> str:

@@ -7,12 +7,13 @@ says how full it is: the seconds until it is full again (the generic cell rate a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 # What floating point may lose or add.
 _ROUNDING = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bucket:
     """An allowance: `name` says of what, `owner` whose it is."""
 
@@ -21,12 +22,12 @@ class Bucket:
     limit: int
     seconds: float
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What it is stored under; an allowance of another size is another bucket, full at first."""
         return f"commandcenter:rate:{self.owner}:{self.name}:{self.limit}"
 
-    @property
+    @cached_property
     def unit_seconds(self) -> float:
         """The time in which one unit comes back."""
         return self.seconds / self.limit

@@ -14,7 +14,7 @@ from commandcenter.rates.buckets import Charge, Verdict, fits, judge
 
 _log = structlog.get_logger()
 
-EXCHANGE_SECONDS = 0.01
+EXCHANGE_SECONDS = 0.05
 ANSWER_SECONDS = 1.0
 AWAY_SECONDS = 2.0
 _MOST_KEPT = 10_000
