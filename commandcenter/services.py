@@ -16,6 +16,8 @@ from commandcenter.logs.recorder import LogRecorder
 from commandcenter.measurements import Measurements
 from commandcenter.providers.accounts import accounts_from
 from commandcenter.providers.registry import Providers
+from commandcenter.rates.allowances import RateLimits
+from commandcenter.rates.counters import SharedCounters
 from commandcenter.records import Record
 from commandcenter.sandboxes.create_ownership import OwnedCreations
 from commandcenter.settings import Settings
@@ -39,6 +41,7 @@ class Services:
     signals: Signals
     measurements: Measurements
     heartbeats: Heartbeats
+    rates: RateLimits
     providers: Providers
     recorder: LogRecorder
     background: BackgroundTasks
@@ -73,6 +76,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(measurements.close)
         heartbeats = Heartbeats(settings.redis_url)
         stack.push_async_callback(heartbeats.close)
+        counters = SharedCounters(settings.redis_url)
+        counters.start()
+        stack.push_async_callback(counters.close)
         providers = Providers(accounts_from(settings))
         recorder = await stack.enter_async_context(LogRecorder(database, signals, process_id))
         background = BackgroundTasks()
@@ -83,6 +89,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             signals=signals,
             measurements=measurements,
             heartbeats=heartbeats,
+            rates=RateLimits(settings, counters),
             providers=providers,
             recorder=recorder,
             background=background,

@@ -119,6 +119,21 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         default=20, ge=2, le=200, description="Most database connections that one process holds open."
     )
+    key_requests_per_minute: int = Field(
+        default=12_000,
+        ge=1,
+        le=10_000_000,
+        description="Requests that one API key may make in a minute, a sixth of them at once.",
+    )
+    key_points_per_minute: int = Field(
+        default=240_000,
+        ge=20_000,
+        le=1_000_000_000,
+        description="Points that one API key may spend on operations in a minute; see `docs/limits.md`.",
+    )
+    sign_ins_per_minute: int = Field(
+        default=20, ge=1, le=100_000, description="Attempts to sign in that one address may make in a minute."
+    )
     lease_seconds: float = Field(
         default=8.0,
         ge=1,

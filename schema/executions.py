@@ -13,6 +13,7 @@ from commandcenter.logs.records import LogStream
 from resolvers import executions, logs
 from resolvers.context import Info
 from schema.arguments import After, First, LastBytes, Stream
+from schema.costs import READS_MANY
 from schema.enums import describe_enum
 from schema.logs import LogChunkConnection
 from schema.nodes import Node
@@ -79,13 +80,16 @@ class Execution(Node):
         """Whether a record is shown as this type."""
         return isinstance(value, (cls, ExecutionRecord))
 
-    @strawberry.field(description="The end of its standard output (for a terminal: of what it shows).")
+    @strawberry.field(
+        metadata=READS_MANY,
+        description="The end of its standard output (for a terminal: of what it shows).",
+    )
     async def stdout(self, info: Info, last_bytes: LastBytes = 65536) -> str:
         record = view(ExecutionRecord, self)
         stream = LogStream.PTY if record.is_terminal else LogStream.STDOUT
         return await executions.output_tail(record, info, stream, last_bytes)
 
-    @strawberry.field(description="The end of its standard error.")
+    @strawberry.field(metadata=READS_MANY, description="The end of its standard error.")
     async def stderr(self, info: Info, last_bytes: LastBytes = 65536) -> str:
         record = view(ExecutionRecord, self)
         return await executions.output_tail(record, info, LogStream.STDERR, last_bytes)

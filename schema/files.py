@@ -10,6 +10,7 @@ from commandcenter.providers.files import FileKind
 from commandcenter.providers.watching import FileEventKind
 from resolvers import files
 from resolvers.context import Info
+from schema.costs import ASKS_PROVIDER
 from schema.enums import describe_enum
 from schema.scalars import BigInt
 
@@ -66,7 +67,8 @@ class FileEntry:
     )
 
     @strawberry.field(
-        description="The beginning of its content, cut between characters; null where it is no UTF-8 text."
+        metadata=ASKS_PROVIDER,
+        description="The beginning of its content, cut between characters; null where it is no UTF-8 text.",
     )
     async def text(self, info: Info, max_bytes: MaxBytes = LARGEST_TEXT_BYTES // 4) -> str | None:
         return await files.text_of(self, info, max_bytes)

@@ -5,6 +5,7 @@ import strawberry
 from resolvers import health
 from resolvers.context import Info
 from resolvers.health import HealthStatus
+from schema.costs import ASKS_PROVIDER
 from schema.enums import describe_enum
 from schema.views import view
 
@@ -33,6 +34,6 @@ class Health:
 
 @strawberry.type
 class HealthQueries:
-    @strawberry.field(description="Whether the parts of this installation work.")
+    @strawberry.field(metadata=ASKS_PROVIDER, description="Whether the parts of this installation work.")
     async def health(self, info: Info) -> Health:
         return view(Health, await health.health(info))

@@ -11,6 +11,7 @@ from commandcenter.logs.records import LogStream
 from resolvers import logs
 from resolvers.context import Info
 from schema.arguments import After, ExecutionId, SandboxId
+from schema.costs import READS_MANY
 from schema.enums import describe_enum
 from schema.nodes import Edge, PageInfo
 from schema.scalars import BigInt
@@ -71,7 +72,9 @@ class LogChunkConnection:
     nodes: list[LogChunk] = strawberry.field(description="The chunks.")
     page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
     total_count: int = strawberry.field(
-        resolver=logs.count_chunks, description="How many chunks there are in all."
+        resolver=logs.count_chunks,
+        metadata=READS_MANY,
+        description="How many chunks there are in all.",
     )
 
 

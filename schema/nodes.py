@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 import strawberry
 
 from resolvers import connections
+from schema.costs import READS_MANY
 
 NodeType = TypeVar("NodeType")
 
@@ -34,5 +35,7 @@ class Connection(Generic[NodeType]):
     nodes: list[NodeType] = strawberry.field(description="The items.")
     page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
     total_count: int = strawberry.field(
-        resolver=connections.count_all, description="How many items the whole list has."
+        resolver=connections.count_all,
+        metadata=READS_MANY,
+        description="How many items the whole list has.",
     )

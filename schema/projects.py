@@ -12,6 +12,7 @@ from resolvers import keys, projects
 from resolvers.context import Info
 from resolvers.outcomes import Outcome
 from schema.arguments import After, First, Input
+from schema.costs import READS_MANY
 from schema.errors import UserError, user_errors
 from schema.keys import ApiKey
 from schema.nodes import Connection, Edge, Node, PageInfo
@@ -33,6 +34,12 @@ class Project(Node):
     max_sandboxes: int = strawberry.field(description="How many sandboxes may be live at a time.")
     max_parallel_forks: int = strawberry.field(description="How many forks work at a time.")
     max_snapshots: int = strawberry.field(description="How many snapshots it may keep.")
+    max_requests_per_minute: int = strawberry.field(
+        description="How many requests its keys may make together in a minute, a sixth of them at once."
+    )
+    max_points_per_minute: int = strawberry.field(
+        description="How many points its keys may spend together on operations in a minute."
+    )
     created_at: datetime = strawberry.field(description="When it was made.")
 
     @classmethod
@@ -51,7 +58,9 @@ class ProjectConnection:
     nodes: list[Project] = strawberry.field(description="The projects.")
     page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
     total_count: int = strawberry.field(
-        resolver=projects.count_projects, description="How many projects there are."
+        resolver=projects.count_projects,
+        metadata=READS_MANY,
+        description="How many projects there are.",
     )
 
 
@@ -80,6 +89,12 @@ class CreateProjectInput:
     max_snapshots: int | None = strawberry.field(
         default=None, description="How many snapshots it may keep; 20 unless given."
     )
+    max_requests_per_minute: int | None = strawberry.field(
+        default=None, description="How many requests its keys may make in a minute; 60000 unless given."
+    )
+    max_points_per_minute: int | None = strawberry.field(
+        default=None, description="How many points its keys may spend in a minute; 1200000 unless given."
+    )
 
 
 @strawberry.input(description="What to change of the key's project; what is not given stays as it is.")
@@ -98,6 +113,12 @@ class UpdateProjectInput:
         default=None, description="How many forks work at a time."
     )
     max_snapshots: int | None = strawberry.field(default=None, description="How many snapshots it may keep.")
+    max_requests_per_minute: int | None = strawberry.field(
+        default=None, description="How many requests its keys may make together in a minute, at least 1."
+    )
+    max_points_per_minute: int | None = strawberry.field(
+        default=None, description="How many points its keys may spend together in a minute, at least 20000."
+    )
 
 
 @strawberry.type(description="What came of a change to a project.")
@@ -120,6 +141,8 @@ def _limits(given: CreateProjectInput | UpdateProjectInput) -> ProjectLimits:
         max_sandboxes=given.max_sandboxes,
         max_parallel_forks=given.max_parallel_forks,
         max_snapshots=given.max_snapshots,
+        max_requests_per_minute=given.max_requests_per_minute,
+        max_points_per_minute=given.max_points_per_minute,
     )
 
 

@@ -4,6 +4,7 @@ import strawberry
 
 from resolvers import providers
 from resolvers.context import Info
+from schema.costs import ASKS_PROVIDER
 from schema.scalars import JSON
 from schema.views import view
 
@@ -28,6 +29,8 @@ class Provider:
 
 @strawberry.type
 class ProviderQueries:
-    @strawberry.field(description="The providers that this product knows, used here or not.")
+    @strawberry.field(
+        metadata=ASKS_PROVIDER, description="The providers that this product knows, used here or not."
+    )
     async def providers(self, info: Info) -> list[Provider]:
         return [view(Provider, each) for each in await providers.providers(info)]

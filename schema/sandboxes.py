@@ -14,6 +14,7 @@ from resolvers import events, executions, files, logs, sandboxes, snapshots
 from resolvers.context import Info
 from resolvers.ids import key_of
 from schema.arguments import After, Filter, First, Id, Port, Stream
+from schema.costs import ASKS_PROVIDER
 from schema.enums import describe_enum
 from schema.events import Event
 from schema.files import AfterPath, Depth, FileEntry, Limit, Path
@@ -116,7 +117,9 @@ class Sandbox(Node):
         resolver=sandboxes.parent_of, description="The sandbox that this one was forked from."
     )
     metrics: SandboxMetrics | None = strawberry.field(
-        resolver=sandboxes.sandbox_metrics, description="What it uses now; null where it does not run."
+        resolver=sandboxes.sandbox_metrics,
+        metadata=ASKS_PROVIDER,
+        description="What it uses now; null where it does not run.",
     )
 
     @classmethod
@@ -166,8 +169,10 @@ class Sandbox(Node):
         return view(LogChunkConnection, await logs.chunk_page(self, info, first, after, stream))
 
     @strawberry.field(
+        metadata=ASKS_PROVIDER,
         description="What a directory holds, down to `depth` levels, by path. Relative ones begin at home. "
-        "More than 2,000 entries come in pages: give `limit`, and as `after` the path of the last one before."
+        "More than 2,000 entries come in pages: give `limit`, and as `after` the path of the last one "
+        "before.",
     )
     async def files(
         self,
@@ -180,7 +185,10 @@ class Sandbox(Node):
         listing = Listing(path=path, depth=depth, limit=limit, after=after)
         return view(list[FileEntry], await files.files_in(self, info, listing))
 
-    @strawberry.field(description="What is at a path; null where nothing is. A link is shown as a link.")
+    @strawberry.field(
+        metadata=ASKS_PROVIDER,
+        description="What is at a path; null where nothing is. A link is shown as a link.",
+    )
     async def file(self, info: Info, path: Path) -> FileEntry | None:
         found = await files.file_at(self, info, path)
         return view(FileEntry, found) if found else None

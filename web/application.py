@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -21,6 +22,7 @@ from web.logs import send_output
 from web.metrics import show_metrics
 from web.parts import STATE_KEY, Parts, parts_in, parts_of
 from web.playground import ASSETS_PATH, PlaygroundAssets, show_playground
+from web.rates import RateLimitHeaders
 from web.sign_in import PLAYGROUND, show_sign_in, submit_sign_in, submit_sign_out
 
 
@@ -39,6 +41,7 @@ def build_application(open_parts: Callable[[], AbstractAsyncContextManager[Parts
 
     return Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(RateLimitHeaders)],
         routes=[
             Route("/", _lead_to_playground, methods=["GET"]),
             Route("/graphql", _GraphQL()),

@@ -41,6 +41,7 @@ def _parts(settings: Settings, services: Services, live_credentials: LiveCredent
             database=services.database,
             make_context=lambda scope: Context(services, scope),
             live_credentials=live_credentials,
+            rates=services.rates,
             limits=limits,
         ),
         checks={"database": services.database.ping, "valkey": services.signals.ping},

@@ -24,6 +24,7 @@ from web.authentication import authenticate_request, caller_address
 from web.byte_stream import ByteStream
 from web.parts import services_of
 from web.ranges import ByteRange, parse_range
+from web.rates import TRANSFER_POINTS, require_allowance
 from web.refusals import RefusedRequestError, answering
 
 STALLED_SECONDS = 30.0
@@ -36,6 +37,7 @@ async def send_file(request: Request) -> ASGIApp:
     services = services_of(request)
     token = request.path_params["token"]
     scope, link = await follow_link(services, token, address=caller_address(request))
+    require_allowance(request, services.rates.take_request(scope, TRANSFER_POINTS))
     headers = {**attachment_headers(posixpath.basename(link.path)), "Accept-Ranges": "bytes"}
     if request.method == "HEAD":
         size = await measure_file(services, scope, link.sandbox_id, link.path)
@@ -72,6 +74,7 @@ async def receive_file(request: Request) -> ASGIApp:
     """`PUT /files?sandboxId=…&path=…[&mode=…]`: the body becomes the file; answers with its entry."""
     services = services_of(request)
     _, scope = await authenticate_request(services.database, request)
+    require_allowance(request, services.rates.take_request(scope, TRANSFER_POINTS))
     parameters = _parameters(request)
     sandbox_id = key_of(_required(parameters, "sandboxId"), "Sandbox", "sandboxId")
     path = _required(parameters, "path")

@@ -10,6 +10,7 @@ from web.attachments import attachment_headers
 from web.authentication import authenticate_request
 from web.byte_stream import ByteStream
 from web.parts import services_of
+from web.rates import TRANSFER_POINTS, require_allowance
 from web.refusals import answering
 
 
@@ -18,6 +19,7 @@ async def send_output(request: Request) -> ASGIApp:
     """A stream's bytes that are stored by now; `Output-Gaps` counts the places where some are missing."""
     services = services_of(request)
     _, scope = await authenticate_request(services.database, request)
+    require_allowance(request, services.rates.take_request(scope, TRANSFER_POINTS))
     stream = stream_named(request.path_params["stream"])
     execution_id = key_of(request.path_params["execution_id"], "Execution", "executionId")
     output = await measure_output(services, scope, execution_id, stream)

@@ -43,6 +43,7 @@ class RefusedRequestError(Exception):
         self.status = status
         self.code = code
         self.headers = headers or {}
+        self.payload = error_payload(code, message)
 
 
 def answering(
@@ -54,8 +55,7 @@ def answering(
         try:
             return await handle(request)
         except RefusedRequestError as refusal:
-            payload = error_payload(refusal.code, refusal.message)
-            return _refuse(refusal.status, payload, refusal.headers)
+            return _refuse(refusal.status, refusal.payload, refusal.headers)
         except DomainError as error:
             return _refuse(_status_of(error), domain_error(error))
         except ClientDisconnect:

@@ -15,6 +15,7 @@ from web.body_limit import BodyTooLargeError, BodyTooSlowError, read_body
 from web.origin import comes_from_foreign_page
 from web.pages import render_page
 from web.parts import parts_of
+from web.rates import note_verdict, refusal_payload
 
 PLAYGROUND = "/graphql"
 FORM_BYTES = 4_096
@@ -43,6 +44,10 @@ async def submit_sign_in(request: Request) -> Response:
         return sign_in_page(str(error), status=413)
     database = parts_of(request).database
     address = caller_address(request)
+    verdict = parts_of(request).graphql.rates.take_sign_in(address)
+    note_verdict(request.scope, verdict)
+    if verdict.refused_by is not None:
+        return sign_in_page(refusal_payload(verdict)["message"], status=429)
     if "token" in form:
         session = await sign_in_with_link(database, form["token"], address=address)
         problem = "This link was used already or has expired. Make another one."

@@ -23,7 +23,8 @@ class Scope:
     """In whose name something is done. Every domain function takes one.
 
     `actor` is what the audit trail says, such as `key:cc_3fk2` or `system:expiry`.
-    `address` is the caller's network address where there is one.
+    `address` is the caller's network address where there is one. What the project's keys may ask for together
+    in a minute is None for scopes that nobody asks with.
     """
 
     project_id: UUID
@@ -33,6 +34,8 @@ class Scope:
     key_name: str | None = None
     address: str | None = None
     is_instance_administrator: bool = False
+    requests_per_minute: int | None = None
+    points_per_minute: int | None = None
 
     def require(self, role: Role) -> None:
         """Refuse with `ForbiddenError` unless the scope has `role` or a higher one."""

@@ -9,6 +9,7 @@ from commandcenter.access.scope import Role, Scope
 from commandcenter.errors import ConflictError, ForbiddenError, InvalidError
 from commandcenter.events.actions import record_event
 from commandcenter.projects.records import Project
+from commandcenter.rates.allowances import MOST_OPERATION_POINTS
 from commandcenter.texts import require_text
 
 _LONGEST_NAME = 100
@@ -16,6 +17,8 @@ _LONGEST_TTL_SECONDS = 30 * 86_400
 _MOST_SANDBOXES = 100_000
 _MOST_FORKS = 1_000
 _MOST_SNAPSHOTS = 10_000
+_MOST_REQUESTS_PER_MINUTE = 10_000_000
+_MOST_POINTS_PER_MINUTE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class ProjectLimits:
     max_sandboxes: int | None = None
     max_parallel_forks: int | None = None
     max_snapshots: int | None = None
+    max_requests_per_minute: int | None = None
+    max_points_per_minute: int | None = None
 
 
 async def create_project(session: AsyncSession, scope: Scope, name: str, limits: ProjectLimits) -> Project:
@@ -42,6 +47,8 @@ async def create_project(session: AsyncSession, scope: Scope, name: str, limits:
         max_sandboxes=100,
         max_parallel_forks=5,
         max_snapshots=20,
+        max_requests_per_minute=60_000,
+        max_points_per_minute=1_200_000,
     )
     _set_limits(project, limits)
     session.add(project)
@@ -79,6 +86,8 @@ def _set_limits(project: Project, limits: ProjectLimits) -> None:
         "max_sandboxes": (0, _MOST_SANDBOXES),
         "max_parallel_forks": (0, _MOST_FORKS),
         "max_snapshots": (0, _MOST_SNAPSHOTS),
+        "max_requests_per_minute": (1, _MOST_REQUESTS_PER_MINUTE),
+        "max_points_per_minute": (MOST_OPERATION_POINTS, _MOST_POINTS_PER_MINUTE),
     }
     for name, (least, most) in bounds.items():
         value = getattr(limits, name)

@@ -18,6 +18,7 @@ class Project(Record):
         CheckConstraint("default_ttl_seconds BETWEEN 1 AND max_ttl_seconds", name="ttl"),
         CheckConstraint("max_sandboxes >= 0 AND max_parallel_forks >= 0", name="limits"),
         CheckConstraint("max_snapshots >= 0", name="snapshots"),
+        CheckConstraint("max_requests_per_minute > 0 AND max_points_per_minute >= 20000", name="rates"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -27,4 +28,6 @@ class Project(Record):
     max_sandboxes: Mapped[int] = mapped_column(Integer, default=100)
     max_parallel_forks: Mapped[int] = mapped_column(Integer, default=5)
     max_snapshots: Mapped[int] = mapped_column(Integer, default=20)
+    max_requests_per_minute: Mapped[int] = mapped_column(Integer, default=60_000, server_default="60000")
+    max_points_per_minute: Mapped[int] = mapped_column(Integer, default=1_200_000, server_default="1200000")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

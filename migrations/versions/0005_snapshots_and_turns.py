@@ -6,7 +6,7 @@ from alembic import op
 from migrations.row_level_security import disable_row_level_security, enable_row_level_security
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

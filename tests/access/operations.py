@@ -83,7 +83,8 @@ class Operation:
         """The operation with a variable for each argument that is needed or takes ids."""
         arguments = {name: argument for name, argument in self.field.args.items() if _is_needed(argument)}
         variables = ", ".join(f"${name}: {argument.type}" for name, argument in arguments.items())
-        passed = ", ".join(f"{name}: ${name}" for name in arguments)
+        pages = ["first: 10"] if "first" in self.field.args else []
+        passed = ", ".join([*(f"{name}: ${name}" for name in arguments), *pages])
         head = f"({variables})" if variables else ""
         call = f"({passed})" if passed else ""
         return f"{self.kind} {head} {{ {self.name}{call} {selection(self.field.type)} }}"
@@ -134,7 +135,8 @@ def selection(output: GraphQLOutputType, depth: int = 0) -> str:
         if is_leaf_type(get_named_type(field.type)):
             parts.append(name)
         elif depth < DEEPEST:
-            parts.append(f"{name} {selection(field.type, depth + 1)}")
+            page = "(first: 10)" if "first" in field.args else ""
+            parts.append(f"{name}{page} {selection(field.type, depth + 1)}")
     return "{ " + " ".join(parts) + " }"
 
 

@@ -116,6 +116,8 @@ async def test_a_bad_key_is_not_made(project: Project, given: dict[str, Any], fi
         ({"maxSandboxes": -1}, "maxSandboxes"),
         ({"maxSandboxes": 100_001}, "maxSandboxes"),
         ({"maxParallelForks": -1}, "maxParallelForks"),
+        ({"maxRequestsPerMinute": 0}, "maxRequestsPerMinute"),
+        ({"maxPointsPerMinute": 19_999}, "maxPointsPerMinute"),
         ({"name": ""}, "name"),
         ({"name": "a\0b"}, "name"),
         ({"name": "n" * 101}, "name"),

@@ -21,6 +21,7 @@ RECORDED = [page for page in PAGES if any(example.output for example in examples
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _OPAQUE = re.compile(r"[\w-]+\.localhost:\d+|cc_[a-z2-7]{8}\b|[\w.=-]{24,}")
+_LEFT = re.compile(r'(?<="remaining":)\d+')
 _DURATION = re.compile(r"\b\d+(\.\d+)?(?= m?s\b)|(?<=\"durationMs\": )\d+")
 
 
@@ -81,4 +82,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 def shape(printed: str) -> str:
     """What is printed without what differs each time: times, ids and tokens, and how long things take."""
-    return _DURATION.sub("…", _OPAQUE.sub("…", _TIME.sub("…", printed)))
+    for differing in (_TIME, _OPAQUE, _DURATION, _LEFT):
+        printed = differing.sub("…", printed)
+    return printed

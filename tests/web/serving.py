@@ -18,6 +18,8 @@ from websockets.typing import Subprotocol
 from commandcenter.access.scope import Role, Scope
 from commandcenter.database import Database
 from commandcenter.keys.actions import create_key, revoke_key
+from commandcenter.rates.allowances import RateLimits
+from commandcenter.rates.counters import LocalCounters
 from commandcenter.settings import Settings
 from tests.web.small_schema import OperationContext, small_schema
 from web.application import build_application
@@ -95,6 +97,7 @@ async def serving(
     key: str,
     *,
     limits: Limits | None = None,
+    settings: Settings | None = None,
     server_options: dict[str, Any] | None = None,
     **service_options: Any,
 ) -> AsyncIterator[Site]:
@@ -106,6 +109,7 @@ async def serving(
         database=database,
         make_context=OperationContext,
         live_credentials=live_credentials,
+        rates=RateLimits(settings or Settings(), LocalCounters()),
         **service_options,
     )
 

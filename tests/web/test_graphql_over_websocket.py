@@ -38,12 +38,7 @@ async def test_a_subscription_sends_each_value_and_completes(site: Site) -> None
         await greet(connection, site.key)
         await subscribe(connection, "subscription { count(to: 3) }")
         values = [await hear(connection) for _ in range(4)]
-    assert [value.get("payload") for value in values] == [
-        {"data": {"count": 1}},
-        {"data": {"count": 2}},
-        {"data": {"count": 3}},
-        None,
-    ]
+    assert [value["payload"]["data"] for value in values[:-1]] == [{"count": 1}, {"count": 2}, {"count": 3}]
     assert values[-1] == {"id": "1", "type": "complete"}
 
 
@@ -51,7 +46,7 @@ async def test_queries_and_mutations_run_on_a_socket_too(site: Site) -> None:
     async with site.socket() as connection:
         await greet(connection, site.key)
         await subscribe(connection, "mutation { increment(number: 1) }")
-        assert (await hear(connection))["payload"] == {"data": {"increment": 2}}
+        assert (await hear(connection))["payload"]["data"] == {"increment": 2}
         assert (await hear(connection))["type"] == "complete"
 
 
@@ -221,7 +216,7 @@ async def test_a_stream_that_breaks_down_ends_with_a_masked_error(site: Site) ->
     async with site.socket() as connection:
         await greet(connection, site.key)
         await subscribe(connection, "subscription { breakDown }")
-        assert (await hear(connection))["payload"] == {"data": {"breakDown": 1}}
+        assert (await hear(connection))["payload"]["data"] == {"breakDown": 1}
         end = await hear(connection)
     assert end["type"] == "error"
     assert end["payload"][0]["extensions"]["code"] == "INTERNAL"

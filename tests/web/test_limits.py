@@ -53,7 +53,7 @@ BILLION_LAUGHS = (
         ("{ actor " + "@skip(if: false) " * 60 + "}", "directives"),
         ("{ person { " + "name " * 1100 + "} }", "fields"),
         ("{ echoJson(value: " + "[" * 60 + "]" * 60 + ") }", "levels deep"),
-        (friends(3, "first: 100"), "items on its pages"),
+        (friends(3, "first: 100"), "points"),
         (NESTED_FRAGMENTS, "nested too deeply"),
         (BILLION_LAUGHS, "fields"),
         (

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import orjson
@@ -14,7 +15,7 @@ EVENTS = {"Accept": "text/event-stream"}
 PARTS = {"Accept": 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'}
 
 
-async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, object]]:
+async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
     name = ""
     async for line in answer.aiter_lines():
         if line.startswith("event: "):
@@ -32,11 +33,8 @@ async def test_server_sent_events_carry_each_value_and_complete(site: Site) -> N
     ):
         assert answer.headers["content-type"].startswith("text/event-stream")
         heard = [event async for event in events(answer)]
-    assert heard == [
-        ("next", {"data": {"count": 1}}),
-        ("next", {"data": {"count": 2}}),
-        ("complete", None),
-    ]
+    assert [name for name, _ in heard] == ["next", "next", "complete"]
+    assert [value["data"] for _, value in heard[:2]] == [{"count": 1}, {"count": 2}]
 
 
 async def test_a_query_may_come_as_an_event_too(site: Site) -> None:
@@ -47,7 +45,7 @@ async def test_a_query_may_come_as_an_event_too(site: Site) -> None:
         ) as answer,
     ):
         heard = [event async for event in events(answer)]
-    assert heard[0] == ("next", {"data": {"echo": "a\nb"}})
+    assert heard[0][1]["data"] == {"echo": "a\nb"}
 
 
 async def test_multipart_carries_each_value_as_apollo_reads_it(site: Site) -> None:
@@ -57,10 +55,7 @@ async def test_multipart_carries_each_value_as_apollo_reads_it(site: Site) -> No
     assert answer.headers["content-type"].startswith("multipart/mixed;boundary=graphql")
     parts = [part.partition("\r\n\r\n")[2] for part in answer.text.split("\r\n--graphql")]
     values = [orjson.loads(part) for part in parts if part.startswith("{")]
-    assert [value for value in values if value] == [
-        {"payload": {"data": {"count": 1}}},
-        {"payload": {"data": {"count": 2}}},
-    ]
+    assert [value["payload"]["data"] for value in values if value] == [{"count": 1}, {"count": 2}]
     assert answer.text.endswith("--graphql--\r\n")
 
 
@@ -94,7 +89,7 @@ async def test_a_client_that_goes_ends_its_stream(site: Site) -> None:
         client.stream("POST", "/graphql", json={"query": "subscription { wait }"}, headers=EVENTS) as answer,
     ):
         _, value = await anext(events(answer))
-        stream = int(value["data"]["wait"])  # type: ignore[index]
+        stream = int(value["data"]["wait"])
         assert stream in OPEN_STREAMS
         STREAM_CLOSED.clear()
     await asyncio.wait_for(STREAM_CLOSED.wait(), 5)

@@ -1,6 +1,7 @@
 """Holding a document to the limits, before it is validated and before anything runs."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -16,31 +17,42 @@ from graphql import (
 )
 from graphql.language import DirectiveNode
 
-from web.graphql.limits import PAGE_ARGUMENTS, Limits, too_complex
-from web.graphql.operation_cost import refuse_costly_operation
+from web.graphql.limits import SIZE_ARGUMENTS, Limits, too_complex
+from web.graphql.operation_cost import measure_operation, require_modest
 
 
-def excesses(
+@dataclass(slots=True)
+class Measured:
+    """What a document's operations cost, by name, in points; and what in the document is too much."""
+
+    points: dict[str | None, int] = field(default_factory=dict)
+    errors: list[GraphQLError] = field(default_factory=list)
+
+
+def measure(
     schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], limits: Limits
-) -> list[GraphQLError]:
-    """What in the document goes beyond the limits; the variables tell the sizes of pages."""
+) -> Measured:
+    """Measure a document against the limits; the variables tell the lengths of lists."""
+    measured = Measured()
     try:
         _count_syntax(document, limits)
         for operation in document.definitions:
             if isinstance(operation, OperationDefinitionNode):
-                refuse_costly_operation(schema, document, operation, variables, limits)
+                found = measure_operation(schema, document, operation, variables, limits)
+                measured.points[operation.name.value if operation.name else None] = found.points
+                require_modest(operation, found, limits)
     except GraphQLError as excess:
-        return [excess]
-    return []
+        measured.errors.append(excess)
+    return measured
 
 
-def uses_page_variables(document: DocumentNode) -> bool:
-    """Whether a page's size is a variable, so that the document alone doesn't tell what it asks for."""
+def uses_size_variables(document: DocumentNode) -> bool:
+    """Whether a list's length is a variable, so that the document alone doesn't tell what it asks for."""
     pending: list[Node] = [document]
     while pending:
         node = pending.pop()
         if isinstance(node, FieldNode) and any(
-            argument.name.value in PAGE_ARGUMENTS and isinstance(argument.value, VariableNode)
+            argument.name.value in SIZE_ARGUMENTS and isinstance(argument.value, VariableNode)
             for argument in node.arguments or ()
         ):
             return True

@@ -20,7 +20,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from web.graphql.document_limits import excesses, uses_page_variables, value_excesses
+from web.graphql.bills import Bill, current_bill
+from web.graphql.document_limits import Measured, measure, uses_size_variables, value_excesses
 from web.graphql.errors import RequestErrorCode
 from web.graphql.limits import Limits
 
@@ -35,7 +36,7 @@ class Document:
     """A parsed document with what validation says about it."""
 
     node: DocumentNode
-    errors: list[GraphQLError]
+    measured: Measured
     measured_each_time: bool
     operations: int
 
@@ -65,9 +66,10 @@ class DocumentCache:
 class BoundedDocuments(SchemaExtension):
     """Holds each operation to the limits, and keeps what parsing and validating its document found."""
 
-    def __init__(self, limits: Limits, cache: DocumentCache) -> None:
+    def __init__(self, limits: Limits, cache: DocumentCache, bill: Bill) -> None:
         self._limits = limits
         self._cache = cache
+        self._bill = bill
         self._document: Document | None = None
 
     def on_operation(self) -> Iterator[None]:
@@ -89,38 +91,41 @@ class BoundedDocuments(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Measure and validate, or take over what was found before."""
+        """Measure and validate, or take over what was found before; then take what the operation costs."""
         context = self.execution_context
         schema: GraphQLSchema = context.schema._schema
         node = context.graphql_document
         if node is not None and context.query is not None:
             document = self._document or self._examine(schema, context.query, node)
             variables = context.variables or {}
-            errors = document.errors or value_excesses(variables, self._limits)
+            measured = document.measured
+            if document.measured_each_time and not measured.errors:
+                measured = measure(schema, node, variables, self._limits)
+            errors = measured.errors or value_excesses(variables, self._limits)
             # Strawberry would run the first operation; the specification refuses to choose.
             if document.operations > 1 and context._provided_operation_name is None:
                 errors = [GraphQLError("The document has several operations; name one in `operationName`.")]
-            if document.measured_each_time and not errors:
-                errors = excesses(schema, node, variables, self._limits)
-            context.pre_execution_errors = errors
+            self._bill.requested = measured.points.get(context.operation_name)
+            self._bill.settle(is_faulty=bool(errors))
+            context.pre_execution_errors = self._bill.errors() or errors
         yield
 
     def _examine(self, schema: GraphQLSchema, text: str, node: DocumentNode) -> Document:
-        measured_each_time = uses_page_variables(node)
+        measured_each_time = uses_size_variables(node)
         # Measured first: some rules of validation are slow on documents made to be slow.
-        errors = excesses(schema, node, {}, self._limits)
-        if not errors:
-            errors = _validation_errors(schema, node)
+        measured = measure(schema, node, {}, self._limits)
+        if not measured.errors:
+            measured.errors = _validation_errors(schema, node)
         operations = sum(isinstance(definition, OperationDefinitionNode) for definition in node.definitions)
-        document = Document(node, errors, measured_each_time, operations)
+        document = Document(node, measured, measured_each_time, operations)
         self._cache.keep(text, document)
         return document
 
 
 def bounded_documents(limits: Limits) -> Callable[[], SchemaExtension]:
-    """The extension that a schema needs; one cache for one schema."""
+    """The extension that a schema needs; one cache for one schema. It takes part in `current_bill`."""
     cache = DocumentCache()
-    return lambda: BoundedDocuments(limits, cache)
+    return lambda: BoundedDocuments(limits, cache, current_bill.get())
 
 
 def _validation_errors(schema: GraphQLSchema, node: DocumentNode) -> list[GraphQLError]:

@@ -8,11 +8,12 @@ from starlette.types import Scope as ASGIScope
 
 from web.authentication import authenticate_request
 from web.graphql.departures import while_client_stays
-from web.graphql.errors import Payload, RequestErrorCode, error_payload, internal_error
+from web.graphql.errors import Payload, RequestErrorCode, internal_error
 from web.graphql.media_types import AnswerType, preferred_answer
 from web.graphql.requests import allowed_operations, read_operation
 from web.graphql.service import GraphQLService, RefusedOperation
 from web.graphql.streams import ResultStream, stream_transport
+from web.rates import note_verdict
 from web.refusals import RefusedRequestError
 
 METHODS = ("GET", "POST")
@@ -42,10 +43,13 @@ async def _respond(service: GraphQLService, request: Request) -> ASGIApp:
     operation = await read_operation(request, maximum_bytes=service.body_bytes)
     accept = request.headers.get("accept")
     transport = stream_transport(accept) if request.method == "POST" else None
+    bill = service.bill(scope)
     if transport is not None:
-        return ResultStream(service, operation, scope, credential, transport)
+        return ResultStream(service, operation, bill, credential, transport)
     allowed = allowed_operations(request)
-    result = await while_client_stays(request.receive, service.execute(operation, scope, allowed))
+    result = await while_client_stays(request.receive, service.execute(operation, bill, allowed))
+    if bill.verdict is not None:
+        note_verdict(request.scope, bill.verdict)
     if isinstance(result, RefusedOperation):
         return _answer_refused(request, result)
     return _answer(request, result)
@@ -73,12 +77,14 @@ def _answer_refused(request: Request, refused: RefusedOperation) -> Response:
     codes = {error["extensions"]["code"] for error in refused.errors}
     if RequestErrorCode.INTERNAL in codes:
         status = 500
+    elif refused.is_rate_limited:
+        status = 429
     elif preferred_answer(request.headers.get("accept")) is AnswerType.JSON:
         # The specification keeps 200 for this type: intermediaries answer with it, too.
         status = 200
     else:
         status = 400
-    return _answer(request, {"errors": refused.errors}, status=status)
+    return _answer(request, refused.payload, status=status)
 
 
 def _wrong_type(request: Request) -> RefusedRequestError:
@@ -95,5 +101,4 @@ def _wrong_type(request: Request) -> RefusedRequestError:
 
 
 def _refuse(request: Request, refusal: RefusedRequestError) -> Response:
-    payload = {"errors": [error_payload(refusal.code, refusal.message)]}
-    return _answer(request, payload, status=refusal.status, headers=refusal.headers)
+    return _answer(request, {"errors": [refusal.payload]}, status=refusal.status, headers=refusal.headers)

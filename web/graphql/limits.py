@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from graphql import GraphQLError, Node
 
 from commandcenter.pages import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from commandcenter.rates.allowances import MOST_OPERATION_POINTS
 from web.graphql.errors import RequestErrorCode
 
 PAGE_ARGUMENTS = ("first", "last")
+# What tells how long a list may be: two numbers of a page, a number of entries, or what is asked for by name.
+SIZE_ARGUMENTS = (*PAGE_ARGUMENTS, "limit", "ids")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one document, of one operation in it, and of one page.
 
-    `fields` counts each fragment as often as it is spread, `nodes` the items of all pages, those of pages
-    within pages multiplied.
+    `fields` counts each fragment as often as it is spread, `points` what the operation costs: see
+    `operation_cost`.
     """
 
     source_characters: int = 100_000
@@ -26,7 +29,7 @@ class Limits:
     root_fields: int = 20
     depth: int = 15
     fields: int = 1_000
-    nodes: int = 20_000
+    points: int = MOST_OPERATION_POINTS
     page_size: int = LARGEST_PAGE_SIZE
     default_page_size: int = DEFAULT_PAGE_SIZE
 

@@ -11,11 +11,12 @@ from starlette.types import Scope as ASGIScope
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.streaming import HTTPStreamTransport, MultipartSubscriptionTransport, SSETransport
 
-from commandcenter.access.scope import Scope
 from web.authentication import Credential
+from web.graphql.bills import Bill
 from web.graphql.departures import client_gone
 from web.graphql.errors import Payload, RequestErrorCode, error_payload
 from web.graphql.service import GraphQLService, Operation, RefusedOperation
+from web.rates import note_verdict
 
 # Caches and proxies must neither keep, compress nor gather what is sent.
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -37,28 +38,21 @@ class ResultStream:
 
     service: GraphQLService
     operation: Operation
-    scope: Scope
+    bill: Bill
     credential: Credential
     transport: HTTPStreamTransport
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    began: bool = False
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Send the whole stream."""
-        headers = {**STREAM_HEADERS, **self.transport.headers}
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-            }
-        )
         revoked = asyncio.Event()
-        results = asyncio.create_task(self._send_results(send))
+        results = asyncio.create_task(self._send_results(scope, send))
         tasks = [
             results,
             asyncio.create_task(revoked.wait()),
             asyncio.create_task(client_gone(receive)),
-            asyncio.create_task(self._send_heartbeats(send)),
+            asyncio.create_task(self._send_heartbeats(scope, send)),
         ]
         try:
             with self.service.live_credentials.watch(self.credential, revoked.set):
@@ -68,27 +62,47 @@ class ResultStream:
                 task.cancel()
             await asyncio.wait(tasks)
         if revoked.is_set() and results.cancelled():
-            await self._send(send, self._encode(RefusedOperation([_revoked_error()])))
-        await self._send(send, self.transport.encode_complete(), is_last=True)
+            await self._send(scope, send, self._encode(RefusedOperation([_revoked_error()])))
+        await self._send(scope, send, self.transport.encode_complete(), is_last=True)
 
-    async def _send_results(self, send: Send) -> None:
-        async with aclosing(self.service.stream(self.operation, self.scope)) as results:
+    async def _send_results(self, scope: ASGIScope, send: Send) -> None:
+        async with aclosing(self.service.stream(self.operation, self.bill)) as results:
             async for result in results:
-                await self._send(send, self._encode(result))
+                await self._send(scope, send, self._encode(result))
 
-    async def _send_heartbeats(self, send: Send) -> None:
+    async def _send_heartbeats(self, scope: ASGIScope, send: Send) -> None:
+        await self.bill.settled.wait()
+        async with self.turn:
+            await self._begin(scope, send)
         if not self.transport.send_initial_heartbeat:
             await asyncio.sleep(self.transport.heartbeat_interval)
         while True:
-            await self._send(send, self.transport.heartbeat_message(_encode))
+            await self._send(scope, send, self.transport.heartbeat_message(_encode))
             await asyncio.sleep(self.transport.heartbeat_interval)
 
-    async def _send(self, send: Send, text: str, *, is_last: bool = False) -> None:
+    async def _begin(self, scope: ASGIScope, send: Send) -> None:
+        """Send the answer's headers, once: not before it is known whether the caller has enough left."""
+        if self.began:
+            return
+        self.began = True
+        if self.bill.verdict is not None:
+            note_verdict(scope, self.bill.verdict)
+        headers = {**STREAM_HEADERS, **self.transport.headers}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 429 if self.bill.refusal else 200,
+                "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            }
+        )
+
+    async def _send(self, scope: ASGIScope, send: Send, text: str, *, is_last: bool = False) -> None:
         async with self.turn:
+            await self._begin(scope, send)
             await send({"type": "http.response.body", "body": text.encode(), "more_body": not is_last})
 
     def _encode(self, result: Payload | RefusedOperation) -> str:
-        payload = {"errors": result.errors} if isinstance(result, RefusedOperation) else result
+        payload = result.payload if isinstance(result, RefusedOperation) else result
         return self.transport.encode_next(cast("GraphQLHTTPResponse", payload), _encode)
 
 

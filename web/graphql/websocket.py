@@ -164,10 +164,10 @@ class _Connection:
         scope = await self._authenticate()
         if scope is None:
             return [error_payload(RequestErrorCode.UNAUTHENTICATED, KEY_IS_OVER)]
-        async with aclosing(self.service.stream(message.operation, scope)) as results:
+        async with aclosing(self.service.stream(message.operation, self.service.bill(scope))) as results:
             async for result in results:
                 if isinstance(result, RefusedOperation):
-                    return result.errors
+                    return _errors_with_extensions(result)
                 await self._send({"id": message.id, "type": "next", "payload": result})
         return []
 
@@ -206,6 +206,14 @@ class _Connection:
 
     async def _send(self, message: dict[str, object]) -> None:
         await self.websocket.send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+
+
+def _errors_with_extensions(refused: RefusedOperation) -> list[Payload]:
+    """The errors; the protocol has no other place beside them for what the operation cost."""
+    return [
+        {**error, "extensions": {**error.get("extensions", {}), **refused.extensions}}
+        for error in refused.errors
+    ]
 
 
 @asynccontextmanager
