@@ -1,0 +1,29 @@
+"""One installation for all tests that do damage; each leaves it healed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.stack import Stack, running_stack
+from tests.fixtures.product import Project
+
+
+@pytest.fixture(scope="session")
+async def running(short_folder: Path) -> AsyncIterator[Stack]:
+    """The installation, whatever a test has done to it."""
+    async with running_stack(short_folder / "faults") as started:
+        yield started
+
+
+@pytest.fixture
+async def stack(running: Stack) -> AsyncIterator[Stack]:
+    """The installation, healed after the test."""
+    yield running
+    await running.heal()
+
+
+@pytest.fixture
+async def project(stack: Stack) -> Project:
+    """A project of the test's own."""
+    return await stack.product.new_project(max_sandboxes=100)
