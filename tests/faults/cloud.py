@@ -160,7 +160,7 @@ class Cloud:
     async def _answer(self, client: Streams) -> None:
         reader, writer = client
         head = _Head.parse(await reader.readuntil(b"\r\n\r\n"))
-        fault = None
+        fault: Fault | None = None
         if head.path.startswith("/runtime/"):
             # Ours alone: the cloud knows no such path.
             fault = Refusal(404)
@@ -197,7 +197,6 @@ class Cloud:
             reset(far[1])
         if not answers:
             raise ConnectionAbortedError
-
 
     async def _take_answer(
         self, far: asyncio.StreamReader, head: "_Head", client: asyncio.StreamWriter | None
