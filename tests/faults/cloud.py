@@ -46,7 +46,9 @@ class Silence:
 
 @dataclass(frozen=True)
 class LostAnswer:
-    """Do what was asked for, and break the connection off before the answer."""
+    """Do what was asked for, hold the answer back for a while, and break the connection off instead."""
+
+    after_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ class Cloud:
                 await self._pass_on(client, head)
             case LostAnswer():
                 await self._pass_on(client, head, answers=False)
+                await asyncio.sleep(fault.after_seconds)
+                raise ConnectionAbortedError
             case None:
                 await self._pass_on(client, head)
 
@@ -188,15 +192,15 @@ class Cloud:
         requests = asyncio.create_task(_copy(client[0], far[1]))
         carried_out = asyncio.create_task(self._take_answer(far[0], head, client[1] if answers else None))
         try:
-            # A client's end, orderly or not, means that it has gone: the runtime shall see that.
-            await asyncio.wait([requests, carried_out], return_when=asyncio.FIRST_COMPLETED)
+            # A client's end, orderly or not, means that it has gone: the runtime shall see that, unless it
+            # shall do the work all the same.
+            ends = [requests, carried_out] if answers else [carried_out]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (requests, carried_out):
                 task.cancel()
             await asyncio.gather(requests, carried_out, return_exceptions=True)
             reset(far[1])
-        if not answers:
-            raise ConnectionAbortedError
 
     async def _take_answer(
         self, far: asyncio.StreamReader, head: "_Head", client: asyncio.StreamWriter | None

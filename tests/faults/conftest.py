@@ -1,7 +1,9 @@
 """One installation for all tests that do damage; each leaves it healed."""
 
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -27,3 +29,13 @@ async def stack(running: Stack) -> AsyncIterator[Stack]:
 async def project(stack: Stack) -> Project:
     """A project of the test's own."""
     return await stack.product.new_project(max_sandboxes=100)
+
+
+@pytest.fixture
+def chance(pytestconfig: pytest.Config) -> Random:
+    """What decides by chance; its seed is shown where a test fails."""
+    seed = pytestconfig.getoption("--fault-seed")
+    if seed is None:
+        seed = secrets.randbelow(2**32)
+    print(f"To have the same faults again: --fault-seed {seed}")
+    return Random(seed)

@@ -31,7 +31,7 @@ sys.exit({exit_code})
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes `pieces` to each of its streams, `pause` seconds apart; each has 32 to 128 times `scale` bytes."""
+    """Writes `pieces` to each stream, `pause` seconds apart, each of 32 to 128 times `scale` bytes."""
 
     seed: int
     pieces: int
