@@ -81,9 +81,11 @@ class Part:
                 os.kill(self.process_id, signal.SIGCONT)
 
     async def heal(self) -> None:
-        """See that it runs."""
+        """See that it runs and is ready, also where its start was given up half-way."""
         self.go_on()
-        if not self.is_running:
+        if self.is_running:
+            await self.child.wait_until_ready()
+        else:
             await self.start()
 
 

@@ -78,7 +78,8 @@ class Stack:
         await asyncio.gather(*(process.part.heal() for process in self.processes))
 
     async def _heal_runtime(self) -> None:
-        if not self.runtime.running:
+        if not (self.runtime.running and (self.runtime.state / "address").exists()):
+            await self.runtime.kill()
             await self.runtime.start()
 
 
