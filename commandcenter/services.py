@@ -8,6 +8,7 @@ from uuid import UUID
 from commandcenter.background import BackgroundTasks
 from commandcenter.database import Database
 from commandcenter.executions.ownership import OwnedExecutions
+from commandcenter.executions.safekeeping import RecordedEnds
 from commandcenter.heartbeats import Heartbeats
 from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
@@ -41,6 +42,7 @@ class Services:
     recorder: LogRecorder
     background: BackgroundTasks
     owned_executions: OwnedExecutions
+    recorded_ends: RecordedEnds
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -83,6 +85,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             recorder=recorder,
             background=background,
             owned_executions=OwnedExecutions(),
+            recorded_ends=RecordedEnds(background),
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

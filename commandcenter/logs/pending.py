@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -30,6 +31,7 @@ class _Segment:
 class PendingOutput:
     """The bytes of one execution that are not stored yet, and the numbers that the next chunks get.
 
+    `offsets` say how much of each stream is stored from before; `on_stored` is called each time that more is.
     Who adds waits for room first, and so slows the process that writes rather than losing anything or
     growing. Only the recorder takes from it.
     """
@@ -42,15 +44,18 @@ class PendingOutput:
         execution_id: UUID,
         execution_number: int,
         last_sequence: int = 0,
-        offsets: dict[LogStream, int] | None = None,
+        offsets: Mapping[LogStream, int] | None = None,
+        on_stored: Callable[[], None] = lambda: None,
     ) -> None:
         self.project_id = project_id
         self.sandbox_id = sandbox_id
         self.execution_id = execution_id
         self.execution_number = execution_number
         self.last_sequence = last_sequence
-        self.offsets: dict[LogStream, int] = dict.fromkeys(LogStream, 0) | (offsets or {})
+        self.offsets: dict[LogStream, int] = {**dict.fromkeys(LogStream, 0), **(offsets or {})}
+        self.stored_offsets = dict(self.offsets)
         self.lost_ownership = False
+        self._on_stored = on_stored
         self._segments: deque[_Segment] = deque()
         # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
         self._unfinished: dict[LogStream, bytes] = {}
@@ -120,11 +125,14 @@ class PendingOutput:
 
     def stored(self, chunks: list[LogChunk]) -> None:
         """Note that the chunks are in the database."""
-        self._pending_bytes -= sum(len(chunk.data) for chunk in chunks)
+        for chunk in chunks:
+            self._pending_bytes -= len(chunk.data)
+            self.stored_offsets[chunk.stream] = chunk.offset + len(chunk.data)
         if self._pending_bytes < MOST_PENDING_BYTES:
             self._room.set()
         if not self._segments:
             self._empty.set()
+        self._on_stored()
 
     def disown(self) -> None:
         """Let go: somebody else owns the execution."""
