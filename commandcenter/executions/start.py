@@ -23,9 +23,9 @@ from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import find_or_insert, fingerprint
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
-from commandcenter.providers import processes
+from commandcenter.providers import continuation
 from commandcenter.providers.errors import ProviderUnavailableError
-from commandcenter.providers.output import RunningProcess
+from commandcenter.providers.output import ProcessOutput
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
@@ -132,7 +132,7 @@ async def _start(
 ) -> tuple[Execution, Reading]:
     """Start the process, and begin to read it."""
     try:
-        process = await processes.start(
+        process = await continuation.start(
             attach(services, sandbox),
             command=request.command or None,
             cwd=request.cwd,
@@ -142,7 +142,6 @@ async def _start(
             pty=request.terminal,
             timeout_seconds=request.timeout_seconds,
             tag=str(execution.id),
-            keep_output=True,
         )
     except DomainError as error:
         await despite_outages(partial(_record_failure, services, scope, execution, error))
@@ -154,7 +153,7 @@ async def _start(
 
 
 async def _record_start(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: ProcessOutput
 ) -> tuple[Execution, Reading]:
     started = await record_start(services, scope, execution, process.pid)
     # What is not ours any more ends there: another process of ours reads it.

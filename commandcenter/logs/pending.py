@@ -87,13 +87,25 @@ class PendingOutput:
             self._segments.append(_Segment(stream, bytearray(data), now()))
         self._empty.clear()
 
-    def add_gap(self, stream: LogStream, reason: str) -> None:
-        """Say that output of `stream` from here on could not be had."""
+    def add_gap(self, stream: LogStream, reason: str, to_offset: int | None = None) -> None:
+        """Say that output of `stream` could not be had from here, up to `to_offset` where that is known.
+
+        What is added next begins there, or here.
+        """
         self._release_unfinished()
-        held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
-        gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
+        gap = LogGap(from_offset=self._reached(stream), to_offset=to_offset, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
         self._empty.clear()
+
+    def _reached(self, stream: LogStream) -> int:
+        """The offset at which what is added next to a stream begins."""
+        reached = self.offsets[stream]
+        for segment in self._segments:
+            if segment.stream is stream:
+                reached += len(segment.data)
+                if segment.gap is not None and segment.gap.to_offset is not None:
+                    reached = segment.gap.to_offset
+        return reached
 
     async def wait_for_room(self) -> None:
         """Wait until more may be added; raises `OwnershipLostError` once it never will be."""
@@ -162,6 +174,8 @@ class PendingOutput:
         self.last_sequence += 1
         offset = self.offsets[segment.stream]
         self.offsets[segment.stream] = offset + len(data)
+        if segment.gap is not None and segment.gap.to_offset is not None:
+            self.offsets[segment.stream] = segment.gap.to_offset
         return LogChunk(
             execution_id=self.execution_id,
             execution_number=self.execution_number,
