@@ -29,7 +29,7 @@ async def random_run(stack: Stack, chance: Random, *, seconds: float) -> Counter
     """Break things for so many seconds, see that every promise held, and tell what was done how often."""
     project = await stack.product.new_project(max_sandboxes=1000)
     clients = clients_of(project, 0, 1)
-    users = [User(f"user {number}", clients, Random(chance.getrandbits(64))) for number in range(USERS)]
+    users = [User(f"user-{number}", clients, Random(chance.getrandbits(64))) for number in range(USERS)]
     end = asyncio.get_running_loop().time() + seconds
     done: Counter[str] = Counter()
     async with damage(stack, chance) as doing:
