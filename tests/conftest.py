@@ -16,5 +16,6 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let whoever saw a run with random faults fail have the same one again."""
+    """Let whoever saw a run with random faults fail have the same one again, or have a longer one."""
     parser.addoption("--fault-seed", type=int, help="seed of the faults that are injected by chance")
+    parser.addoption("--minutes", type=float, default=0, help="length of a soak test (make soak)")

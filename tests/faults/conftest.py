@@ -39,3 +39,17 @@ def chance(pytestconfig: pytest.Config) -> Random:
         seed = secrets.randbelow(2**32)
     print(f"To have the same faults again: --fault-seed {seed}")
     return Random(seed)
+
+
+@pytest.fixture
+def soak_minutes(pytestconfig: pytest.Config) -> float:
+    """How long a soak test shall last; 0 where it shall be as short as in CI."""
+    minutes: float = pytestconfig.getoption("--minutes")
+    return minutes
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give a soak test its time."""
+    if minutes := config.getoption("--minutes"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(60 * minutes + 600), append=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.faults.ledger import require_complete
 from tests.faults.leftovers import leftovers
 from tests.faults.providing import at_provider, until
 from tests.faults.stack import PROVIDERS, Stack
-from tests.faults.using import User
+from tests.faults.using import Run, User
 from tests.fixtures.client import Client
 from tests.fixtures.product import Project
 
@@ -39,32 +40,47 @@ async def random_run(stack: Stack, chance: Random, *, seconds: float) -> Counter
         done += user.done
     ended = {sandbox_id for user in users for sandbox_id in user.ended}
     runs = [run for user in users for run in user.runs]
-    async with asyncio.timeout(ENDED_SECONDS):
-        for run in runs:
-            done[f"ended {await run.check(clients, ANSWER_SECONDS, ended)}"] += 1
+    await _let_end(clients, runs)
+    for run in runs:
+        done[f"ended {await run.check(clients, ANSWER_SECONDS, ended)}"] += 1
     await _terminate_all(clients)
     await _require_nothing_left(stack, project)
     await require_complete(project)
     return done
 
 
+async def _let_end(clients: list[Client], runs: list[Run]) -> None:
+    """Wait until all commands have ended, in sandboxes too whose user got no answer to a resume."""
+
+    async def all_ended() -> bool:
+        for sandbox in await again(clients, partial(_in_states, states=["PAUSED"]), seconds=ANSWER_SECONDS):
+            await clients[0].payload("resumeSandbox", "sandbox { id }", sandboxId=sandbox["id"])
+        return all(run.reading.done() for run in runs)
+
+    def running() -> list[object]:
+        return [(run.provider, run.sandbox_id, run.follower) for run in runs if not run.reading.done()]
+
+    await until(all_ended, running, seconds=ENDED_SECONDS)
+
+
 async def _terminate_all(clients: list[Client]) -> None:
     """End every sandbox that has not ended, and wait until each has."""
     left: list[dict[str, Any]] = []
+    not_ended = partial(_in_states, states=["CREATING", "RUNNING", "PAUSED", "FAILED"])
 
     async def all_ended() -> bool:
-        left[:] = await again(clients, _not_ended, seconds=ANSWER_SECONDS)
+        left[:] = await again(clients, not_ended, seconds=ANSWER_SECONDS)
         return not left
 
-    for sandbox in await again(clients, _not_ended, seconds=ANSWER_SECONDS):
+    for sandbox in await again(clients, not_ended, seconds=ANSWER_SECONDS):
         await clients[0].payload("terminateSandbox", "sandbox { id }", sandboxId=sandbox["id"])
     await until(all_ended, lambda: left, seconds=TERMINATED_SECONDS)
 
 
-async def _not_ended(client: Client) -> list[dict[str, Any]]:
-    document = """{ sandboxes(first: 100, filter: {status: [CREATING, RUNNING, PAUSED, FAILED]})
+async def _in_states(client: Client, states: list[str]) -> list[dict[str, Any]]:
+    document = """query($states: [SandboxStatus!]) { sandboxes(first: 100, filter: {status: $states})
         { nodes { id status statusReason provider } } }"""
-    found: list[dict[str, Any]] = (await client.query(document))["sandboxes"]["nodes"]
+    found: list[dict[str, Any]] = (await client.query(document, states=states))["sandboxes"]["nodes"]
     return found
 
 
