@@ -2,7 +2,7 @@
 # A machine needs Python 3.11 or later (with venv), make and git: see scripts/set-up.
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up run test check fmt bench schema docs clean
+.PHONY: help set-up run test soak check fmt bench schema docs clean
 
 # npm keeps its cache here, so that it needs no home folder; and Node, which brings a list of certificates of
 # its own, also trusts those of the machine, such as a company's proxy.
@@ -23,6 +23,10 @@ run: set-up  ## Start everything, and print the address and a sign-in link
 
 test: set-up  ## Run the tests; more to pytest: make test OPTIONS="-k sandboxes"
 	@.venv/bin/python -m pytest $(OPTIONS)
+
+soak: set-up  ## Break everything at random for long; more to it: make soak OPTIONS="--minutes 10"
+	@.venv/bin/python -m pytest tests/faults/test_fairness.py tests/faults/test_random_faults.py \
+		-s --minutes 5 $(OPTIONS)
 
 check: set-up  ## Lint, types, layers, generated files
 	@.venv/bin/python -m ruff check

@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import pytest
 from hypothesis import settings
 
 # How long an example takes says nothing on a busy machine; pytest's own limit stays.
@@ -12,3 +13,9 @@ pytest_plugins = [
     "tests.fixtures.runtime",
     "tests.fixtures.product",
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever saw a run with random faults fail have the same one again, or have a longer one."""
+    parser.addoption("--fault-seed", type=int, help="seed of the faults that are injected by chance")
+    parser.addoption("--minutes", type=float, default=0, help="length of a soak test (make soak)")
