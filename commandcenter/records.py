@@ -9,6 +9,7 @@ from commandcenter.keys.records import ApiKey
 from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.secrets.records import SandboxSecret, Secret, SecretVersion
 
 __all__ = [
     "ApiKey",
@@ -20,5 +21,8 @@ __all__ = [
     "Project",
     "Record",
     "Sandbox",
+    "SandboxSecret",
+    "Secret",
+    "SecretVersion",
     "SignInLink",
 ]

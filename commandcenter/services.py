@@ -16,6 +16,8 @@ from commandcenter.measurements import Measurements
 from commandcenter.providers.accounts import accounts_from
 from commandcenter.providers.registry import Providers
 from commandcenter.records import Record
+from commandcenter.secrets.key_source import open_keyring
+from commandcenter.secrets.keyring import Keyring
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
@@ -29,7 +31,7 @@ class Services:
     """One process's means.
 
     `instance_id` marks this installation at the providers; `process_id` marks this process as the owner of
-    the executions that it reads; `signing_key` signs short-lived links.
+    the executions that it reads; `signing_key` signs short-lived links; `keyring` encrypts secrets.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Services:
     recorder: LogRecorder
     background: BackgroundTasks
     owned_executions: OwnedExecutions
+    keyring: Keyring
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -62,6 +65,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.require_safe_role()
         async with database.system_transaction() as session:
             instance = await load_instance(session)
+        keyring = await open_keyring(database, settings)
         process_id = new_id()
         signals = await stack.enter_async_context(Signals(settings.redis_url))
         measurements = Measurements(settings.redis_url)
@@ -83,6 +87,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             recorder=recorder,
             background=background,
             owned_executions=OwnedExecutions(),
+            keyring=keyring,
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

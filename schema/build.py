@@ -24,6 +24,7 @@ from schema.projects import ProjectMutations, ProjectQueries
 from schema.providers import ProviderQueries
 from schema.sandbox_operations import SandboxMutations, SandboxQueries, SandboxSubscriptions
 from schema.scalars import SCALARS
+from schema.secrets import SecretMutations, SecretQueries
 from schema.views import view
 
 QUERIES = (
@@ -33,8 +34,16 @@ QUERIES = (
     ProviderQueries,
     HealthQueries,
     EventQueries,
+    SecretQueries,
 )
-MUTATIONS = (SandboxMutations, ExecutionMutations, FileMutations, ProjectMutations, KeyMutations)
+MUTATIONS = (
+    SandboxMutations,
+    ExecutionMutations,
+    FileMutations,
+    ProjectMutations,
+    KeyMutations,
+    SecretMutations,
+)
 SUBSCRIPTIONS = (LogSubscriptions, SandboxSubscriptions, ExecutionSubscriptions, FileSubscriptions)
 
 

@@ -21,6 +21,8 @@ class Sandbox(Record):
     `attachment` holds what the provider's SDK needs to reach it without asking (domain, tokens).
     `incarnation` counts its lives: each start or resume begins another.
     `execution_count` numbers its executions; it grows under the row's lock, so numbers follow commits.
+    `secret_count` is how many values of secrets it was ever given: whoever masks its output with fewer
+    must read them again.
     """
 
     __tablename__ = "sandboxes"
@@ -62,6 +64,7 @@ class Sandbox(Record):
     on_timeout: Mapped[TimeoutAction] = mapped_column(default=TimeoutAction.TERMINATE)
     incarnation: Mapped[int] = mapped_column(Integer, default=0)
     execution_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    secret_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     request_fingerprint: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[str] = mapped_column(Text)

@@ -19,7 +19,7 @@ from tests.fixtures.client import Client
 from tests.fixtures.product import Product, Project
 
 MARKER = "hushhush"
-TYPES = ("Sandbox", "Execution", "Project", "ApiKey", "Event")
+TYPES = ("Sandbox", "Execution", "Project", "ApiKey", "Event", "Secret")
 ALL = list(operations("query", "mutation", "subscription"))
 # These begin with what is there already; every other subscription waits for something to happen.
 WITHOUT_IDS = [each for each in ALL if not each.takes_ids and each.kind != "subscription"]
@@ -45,6 +45,8 @@ async def foreign(product: Product) -> AsyncIterator[Foreign]:
     )
     async with client.execution_logs(execution["id"]) as batches:
         await anext(batches)
+    administrator = project.client(Role.ADMINISTRATOR)
+    secret = await administrator.mutate("setSecret", "id", name=MARKER.upper(), value=MARKER)
     async with product.database.transaction(project.id) as session:
         key = (await session.scalars(select(ApiKey).limit(1))).one()
         event = (await session.scalars(select(Event).limit(1))).one()
@@ -54,8 +56,9 @@ async def foreign(product: Product) -> AsyncIterator[Foreign]:
         "Project": global_id("Project", project.id),
         "ApiKey": global_id("ApiKey", key.id),
         "Event": global_id("Event", event.id),
+        "Secret": secret["id"],
     }
-    secrets = {MARKER, made["providerSandboxId"], key.prefix, *ids.values()}
+    secrets = {MARKER, MARKER.upper(), made["providerSandboxId"], key.prefix, *ids.values()}
     for each in ids.values():
         parsed = parse_global_id(each)
         assert parsed is not None
@@ -72,9 +75,7 @@ def attacker(project: Project) -> Client:
 
 def absent_ids() -> dict[str, str]:
     """Well-formed ids of what nobody has."""
-    return {
-        name: global_id(name, new_id()) for name in ("Sandbox", "Execution", "Project", "ApiKey", "Event")
-    }
+    return {name: global_id(name, new_id()) for name in TYPES}
 
 
 def see_no_leak(answer: Any, foreign: Foreign) -> None:
