@@ -18,6 +18,7 @@ from commandcenter.providers.registry import Providers
 from commandcenter.records import Record
 from commandcenter.secrets.key_source import open_keyring
 from commandcenter.secrets.keyring import Keyring
+from commandcenter.secrets.masks import SecretMasks
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
@@ -31,7 +32,8 @@ class Services:
     """One process's means.
 
     `instance_id` marks this installation at the providers; `process_id` marks this process as the owner of
-    the executions that it reads; `signing_key` signs short-lived links; `keyring` encrypts secrets.
+    the executions that it reads; `signing_key` signs short-lived links; `keyring` encrypts secrets, and
+    `secret_masks` hides them.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Services:
     background: BackgroundTasks
     owned_executions: OwnedExecutions
     keyring: Keyring
+    secret_masks: SecretMasks
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -88,6 +91,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             background=background,
             owned_executions=OwnedExecutions(),
             keyring=keyring,
+            secret_masks=SecretMasks(database, keyring),
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

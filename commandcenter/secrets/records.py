@@ -24,6 +24,7 @@ class SecretVersion(Record):
     key_id: Mapped[str] = mapped_column(Text)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    replaced_at: Mapped[datetime | None] = mapped_column()
 
     @property
     def belongs_to(self) -> bytes:
