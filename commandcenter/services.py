@@ -8,6 +8,7 @@ from uuid import UUID
 from commandcenter.background import BackgroundTasks
 from commandcenter.database import Database
 from commandcenter.executions.ownership import OwnedExecutions
+from commandcenter.executions.safekeeping import RecordedEnds
 from commandcenter.heartbeats import Heartbeats
 from commandcenter.identifiers import new_id
 from commandcenter.instance import load_instance
@@ -45,6 +46,7 @@ class Services:
     recorder: LogRecorder
     background: BackgroundTasks
     owned_executions: OwnedExecutions
+    recorded_ends: RecordedEnds
     keyring: Keyring
     secret_masks: SecretMasks
     instance_id: UUID
@@ -90,6 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             recorder=recorder,
             background=background,
             owned_executions=OwnedExecutions(),
+            recorded_ends=RecordedEnds(background),
             keyring=keyring,
             secret_masks=SecretMasks(database, keyring),
             instance_id=instance.id,

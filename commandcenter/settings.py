@@ -3,6 +3,7 @@
 `docs/configuration.md` is generated from this class.
 """
 
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -78,9 +79,21 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         default=20, ge=2, le=200, description="Most database connections that one process holds open."
     )
+    lease_seconds: float = Field(
+        default=8.0,
+        ge=1,
+        le=60,
+        description="How long a process may be silent before others take over the executions that it reads. "
+        "Takeover is begun within this time, a quarter of it, and two seconds.",
+    )
     log_level: str = Field(
         default="info", description="Least severe level logged: debug, info, warning or error."
     )
+
+    @property
+    def lease(self) -> timedelta:
+        """`lease_seconds` as a length of time."""
+        return timedelta(seconds=self.lease_seconds)
 
     @property
     def address(self) -> str:

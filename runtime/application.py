@@ -25,6 +25,7 @@ from runtime.control_plane.template_uploads import UPLOADS_PREFIX, TemplateUploa
 from runtime.control_plane.templates import TemplateEndpoints
 from runtime.control_plane.volume_content import VolumeContentEndpoints
 from runtime.control_plane.volumes import VolumeEndpoints
+from runtime.data_plane.acknowledgements import ACKNOWLEDGEMENTS_PATH, acknowledgements_service
 from runtime.data_plane.file_agents import FileAgents
 from runtime.data_plane.files_service import PREFIX as FILES_PREFIX
 from runtime.data_plane.files_service import FilesService
@@ -56,6 +57,7 @@ class Application:
                 PROCESS_PREFIX: ProcessService(),
                 FILESYSTEM_PREFIX: FilesystemService(agents),
                 FILES_PREFIX: self._files,
+                ACKNOWLEDGEMENTS_PATH: acknowledgements_service(),
                 "/health": health,
                 "/envs": health,
                 "/metrics": health,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from commandcenter.executions.leases import release_leases, renew_leases
+from commandcenter.executions.keeping import executions_kept
 from commandcenter.services import Services, open_services
 from commandcenter.settings import Settings
 from commandcenter.signals import key_topic
@@ -21,21 +21,14 @@ from web.parts import Parts
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """The parts of the application, for as long as the block runs."""
-    async with open_services(settings) as services:
+    async with open_services(settings) as services, executions_kept(services):
         live_credentials = LiveCredentials(services.database)
-        tasks = [
-            asyncio.create_task(renew_leases(services), name="renew-leases"),
-            asyncio.create_task(_watch_credentials(services, live_credentials), name="watch-credentials"),
-        ]
+        watch = asyncio.create_task(_watch_credentials(services, live_credentials), name="watch-credentials")
         try:
             yield _parts(settings, services, live_credentials)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            # First the work, then the leases: others must not take up what is still at work here.
-            await services.background.stop()
-            await release_leases(services)
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
 
 def _parts(settings: Settings, services: Services, live_credentials: LiveCredentials) -> Parts:

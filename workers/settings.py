@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from arq.connections import RedisSettings
 from arq.cron import cron
 
+from commandcenter.executions.keeping import executions_kept
 from commandcenter.heartbeats import beating
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.services import open_services
@@ -17,7 +18,6 @@ from workers.upkeep import (
     SECONDS_BETWEEN_ROUNDS,
     keep_sandboxes_up,
     reconcile_providers,
-    settle_executions,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ async def open_worker(context: dict[Any, Any]) -> None:
     stack = context[_SERVICES_STACK] = AsyncExitStack()
     services = context["services"] = await stack.enter_async_context(open_services(get_settings()))
     context["turns"], context["doubts"] = Turns(), Doubts()
+    await stack.enter_async_context(executions_kept(services))
     await stack.enter_async_context(beating(services.heartbeats, services.process_id))
 
 
@@ -49,12 +50,6 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
         "cron_jobs": (
             cron(
                 cast("WorkerCoroutine", keep_sandboxes_up),
-                second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
-                timeout=ROUND_SECONDS,
-                run_at_startup=True,
-            ),
-            cron(
-                cast("WorkerCoroutine", settle_executions),
                 second=set(range(0, 60, SECONDS_BETWEEN_ROUNDS)),
                 timeout=ROUND_SECONDS,
                 run_at_startup=True,

@@ -1,4 +1,4 @@
-"""The schedules that keep sandboxes and executions up.
+"""The schedules that keep sandboxes up.
 
 Rounds of several workers take turns: arq starts each at most once. Within one worker a round leaves out
 what an earlier one still does; so a provider that hangs holds up itself alone.
@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from commandcenter.executions.abandoned import settle_abandoned
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
@@ -41,12 +40,6 @@ async def reconcile_providers(context: dict[str, Any]) -> None:
         provider.name: partial(reconcile, services, provider, doubts) for provider in services.providers
     }
     await _side_by_side(context, "reconcile", rounds)
-
-
-async def settle_executions(context: dict[str, Any]) -> None:
-    """Say what became of executions whose process of ours died."""
-    turns: Turns = context["turns"]
-    await turns.take("settle", partial(settle_abandoned, context["services"]))
 
 
 async def _side_by_side(

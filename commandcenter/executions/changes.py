@@ -1,9 +1,10 @@
 """Changing an execution's state, with its event, and telling those who watch."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
@@ -17,16 +18,22 @@ from commandcenter.transitions import change_state
 
 
 async def change_execution(
-    session: AsyncSession, scope: Scope, execution_id: UUID, target: ExecutionStatus, **values: Any
+    session: AsyncSession,
+    scope: Scope,
+    execution_id: UUID,
+    target: ExecutionStatus,
+    *,
+    only_if: Sequence[ColumnElement[bool]] = (),
+    **values: Any,
 ) -> Execution | None:
-    """Bring an execution to `target` where its state allows it; None where it does not.
+    """Bring an execution to `target` where its state and `only_if` allow it; None where they do not.
 
     An end is activity of its sandbox.
     """
     if target in ENDED:
         values = {"completed_at": now(), "owner": None, "lease_until": None, **values}
     execution: Execution | None = await change_state(
-        session, Execution, execution_id, TRANSITIONS, target, **values
+        session, Execution, execution_id, TRANSITIONS, target, only_if=only_if, **values
     )
     if execution is None:
         return None

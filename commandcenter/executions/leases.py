@@ -1,14 +1,14 @@
 """Leases: which process of ours reads an execution, and for how long without saying so again.
 
 A process renews the leases of all that its tasks read. What nobody renews any more was owned by a process
-that died, or by a task that broke down. Times are the database's alone, as clocks differ.
+that died, or by a task that broke down: `takeover` gives it another owner. Times are the database's alone,
+as clocks differ.
 """
 
 import asyncio
-from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, update
+from sqlalchemy import func, select, update
 
 from commandcenter.executions.records import Execution
 from commandcenter.executions.states import ENDED
@@ -16,18 +16,17 @@ from commandcenter.services import Services
 
 _log = structlog.get_logger()
 
-LEASE = timedelta(seconds=10)
-RENEW_SECONDS = 3.0
+RENEWALS_A_LEASE = 4
 
 
 async def renew_leases(services: Services) -> None:
     """Renew this process's leases until cancelled."""
     while True:
-        await asyncio.sleep(RENEW_SECONDS)
+        await asyncio.sleep(services.settings.lease_seconds / RENEWALS_A_LEASE)
         try:
             await _renew(services)
         except Exception:
-            # Whatever it was: without leases everything that this process reads would be taken for lost.
+            # Whatever it was: without leases everything that this process reads would go to others.
             _log.warning("leases.renew_failed", exc_info=True)
 
 
@@ -36,15 +35,24 @@ async def _renew(services: Services) -> None:
     if not owned:
         return
     async with services.database.system_transaction() as session:
-        await session.execute(
+        renewed = await session.scalars(
             update(Execution)
             .where(
                 Execution.id.in_(owned),
                 Execution.owner == services.process_id,
                 Execution.status.not_in(ENDED),
             )
-            .values(lease_until=func.now() + LEASE)
+            .values(lease_until=func.now() + services.settings.lease)
+            .returning(Execution.id),
+            execution_options={"synchronize_session": False},
         )
+        ours = set(renewed)
+        others = await session.scalars(
+            select(Execution.id).where(
+                Execution.id.in_(set(owned) - ours), Execution.owner != services.process_id
+            )
+        )
+        services.owned_executions.let_go(set(others))
 
 
 async def release_leases(services: Services) -> None:
@@ -53,5 +61,5 @@ async def release_leases(services: Services) -> None:
         await session.execute(
             update(Execution)
             .where(Execution.owner == services.process_id, Execution.status.not_in(ENDED))
-            .values(lease_until=func.now() - LEASE)
+            .values(lease_until=func.now() - services.settings.lease)
         )

@@ -1,7 +1,7 @@
 """Reading on where a stream of output broke, at providers that give output again from an offset.
 
-The stream breaks when the sandbox is paused, when the runtime is restarted, or when a connection dies; the
-process outlives each of them.
+The stream breaks when the sandbox is paused, when the runtime is restarted, when a connection dies, or when
+the process of ours that read it dies; the process in the sandbox outlives each of them.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from commandcenter.outages import despite_outages
 from commandcenter.providers import processes
 from commandcenter.providers.errors import (
     OutputInterruptedError,
-    ProviderSandboxPausedError,
-    ProviderUnavailableError,
+    ProcessNotFoundError,
+    ProviderRefusedError,
+    ProviderSandboxGoneError,
 )
 from commandcenter.providers.output import OutputStream, RunningProcess
 from commandcenter.sandboxes.attachments import attach
@@ -30,44 +31,48 @@ from commandcenter.signals import sandbox_topic
 
 _log = structlog.get_logger()
 
-_LONGEST_ABSENCE_SECONDS = 60.0
-_TRY_AGAIN_SECONDS = 0.5
+# For a sandbox that is to end, and whose provider does not answer.
+_LONGEST_FAREWELL_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
+# Answers that another try would get again.
+_FINAL = (ProcessNotFoundError, ProviderRefusedError, ProviderSandboxGoneError)
 
 
 async def reconnect(
     services: Services,
     scope: Scope,
     execution: Execution,
-    pid: int,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
 ) -> RunningProcess:
     """The process's stream again, from the bytes `taken` of each of its streams.
 
-    Waits while the sandbox is paused, and up to a minute for a provider that is away. Raises `interrupted`
-    where the output can't be had again.
+    Waits while the sandbox is paused or its provider is away, as long as the sandbox lives. Raises
+    `interrupted`, or an `OutputInterruptedError` that knows more, where the output can't be had again.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _LONGEST_ABSENCE_SECONDS
+    farewell_until: float | None = None
+    pause = _FIRST_PAUSE_SECONDS
     with services.signals.listen(sandbox_topic(scope.project_id)) as listener:
-        while loop.time() < deadline:
+        while farewell_until is None or loop.time() < farewell_until:
             sandbox = await despite_outages(partial(_read_sandbox, services, scope, execution))
-            if sandbox.status is SandboxStatus.PAUSED and sandbox.termination_requested_at is None:
-                deadline = loop.time() + _LONGEST_ABSENCE_SECONDS
-            elif sandbox.status is SandboxStatus.RUNNING:
-                process = await _try(services, sandbox, pid, taken, interrupted)
+            if sandbox.status not in (SandboxStatus.RUNNING, SandboxStatus.PAUSED):
+                raise _sandbox_ended(interrupted)
+            if sandbox.status is SandboxStatus.RUNNING:
+                process = await _try(services, sandbox, execution, taken, interrupted)
                 if process is not None:
                     return process
-            else:
-                raise interrupted
-            await listener.wait(_TRY_AGAIN_SECONDS)
+            if sandbox.termination_requested_at is not None and farewell_until is None:
+                farewell_until = loop.time() + _LONGEST_FAREWELL_SECONDS
+            await listener.wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
     raise interrupted
 
 
 async def _try(
     services: Services,
     sandbox: Sandbox,
-    pid: int,
+    execution: Execution,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
 ) -> RunningProcess | None:
@@ -76,12 +81,18 @@ async def _try(
     if not attachment.gives_output_again:
         raise interrupted
     try:
-        return await processes.connect(attachment, pid, taken=taken)
-    except (ProviderUnavailableError, ProviderSandboxPausedError):
-        return None
+        return await processes.connect(attachment, str(execution.id), taken=taken)
+    except _FINAL as error:
+        _log.info("execution.not_reconnected", execution_id=str(execution.id), error=error.message)
+        raise OutputInterruptedError(interrupted.message, error) from error
     except DomainError as error:
-        _log.info("execution.not_reconnected", pid=pid, error=error.message)
-        raise interrupted from error
+        _log.info("execution.reconnect_waits", execution_id=str(execution.id), error=error.message)
+        return None
+
+
+def _sandbox_ended(interrupted: OutputInterruptedError) -> OutputInterruptedError:
+    gone = ProviderSandboxGoneError("The sandbox has ended.")
+    return OutputInterruptedError(interrupted.message, gone)
 
 
 async def _read_sandbox(services: Services, scope: Scope, execution: Execution) -> Sandbox:

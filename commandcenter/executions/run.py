@@ -1,23 +1,26 @@
 """Reading a running execution to its end: every byte to the recorder, then the end that was seen."""
 
+import asyncio
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
-from commandcenter.executions.changes import announce_execution, change_execution
 from commandcenter.executions.leftovers import end_leftover
+from commandcenter.executions.milestones import record_end, record_loss, record_start
 from commandcenter.executions.reconnect import reconnect
 from commandcenter.executions.records import Execution
+from commandcenter.executions.safekeeping import Safekeeping
 from commandcenter.executions.states import ExecutionStatus
 from commandcenter.logs.gaps import output_streams
 from commandcenter.logs.pending import OwnershipLostError, PendingOutput
 from commandcenter.logs.records import LogStream
 from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
-from commandcenter.providers.errors import OutputInterruptedError, ProviderSandboxGoneError
+from commandcenter.providers.errors import OutputInterruptedError
 from commandcenter.providers.output import OutputStream, RunningProcess
+from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
@@ -28,127 +31,127 @@ _STREAMS: dict[OutputStream, LogStream] = {
     "stderr": LogStream.STDERR,
     "pty": LogStream.PTY,
 }
+_OWNER_DIED = OutputInterruptedError(
+    "The process of CommandCenter that read it ended before the command did."
+)
 
 
 async def run_execution(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
 ) -> Execution | None:
-    """Read a process until its end is seen, or can't be seen any more; record both.
+    """Read a process that was just started until its end is seen, or can't be seen any more; record both.
 
     Returns the ended execution; None where another process of ours owns it now.
     """
-    pending = PendingOutput(
-        project_id=execution.project_id,
-        sandbox_id=execution.sandbox_id,
-        execution_id=execution.id,
-        execution_number=execution.number,
-    )
-    try:
+    return await _Run(services, scope, sandbox, execution).to_its_end(process)
+
+
+async def read_on(services: Services, scope: Scope, execution: Execution) -> Execution | None:
+    """The same for one that another process of ours has read so far, from what is stored."""
+    sandbox = await despite_outages(partial(_sandbox_of, services, scope, execution))
+    return await _Run(services, scope, sandbox, execution).to_its_end(None)
+
+
+class _Run:
+    """One execution on its way to its end."""
+
+    def __init__(self, services: Services, scope: Scope, sandbox: Sandbox, execution: Execution) -> None:
+        self._services = services
+        self._scope = scope
+        self._sandbox = sandbox
+        self._execution = execution
+        stored = {stream: execution.stored_bytes(stream) for stream in output_streams(execution)}
+        self._taken = {name: stored[stream] for name, stream in _STREAMS.items() if stream in stored}
+        self._safekeeping = Safekeeping(services.background, execution)
+        self._pending = PendingOutput(
+            project_id=execution.project_id,
+            sandbox_id=execution.sandbox_id,
+            execution_id=execution.id,
+            execution_number=execution.number,
+            last_sequence=execution.last_sequence,
+            offsets=stored,
+            on_stored=self._note_stored,
+        )
+
+    async def to_its_end(self, process: RunningProcess | None) -> Execution | None:
+        services, execution = self._services, self._execution
+        services.owned_executions.add(execution.id, _current_task())
         try:
-            end = await _read_to_end(services, scope, execution, process, pending)
-        except OutputInterruptedError as interrupted:
-            await _drain_with_gaps(services, execution, pending, interrupted)
-            lost = await despite_outages(partial(_record_loss, services, scope, execution, interrupted))
-            await end_leftover(services, scope, execution)
-            return lost
-        await services.recorder.drain(pending)
-        return await despite_outages(partial(_record_end, services, scope, sandbox, execution, end))
-    except OwnershipLostError:
-        _log.info("execution.owned_by_another", execution_id=str(execution.id))
-        return None
-    finally:
-        services.owned_executions.discard(execution.id)
+            try:
+                end = await self._read_to_end(process)
+            except OutputInterruptedError as interrupted:
+                return await self._lose(interrupted)
+            await services.recorder.drain(self._pending)
+            ended = await self._despite_outages(record_end, self._sandbox, execution, end)
+        except OwnershipLostError:
+            _log.info("execution.owned_by_another", execution_id=str(execution.id))
+            return None
+        finally:
+            services.owned_executions.discard(execution.id)
+        if ended is not None and self._safekeeping.attachment is not None:
+            services.recorded_ends.note(self._safekeeping.attachment, execution, self._stored())
+        return ended
+
+    async def _read_to_end(self, process: RunningProcess | None) -> Ended:
+        """Read until the end is seen, over every break of the stream that can be mended."""
+        interrupted = _OWNER_DIED
+        while True:
+            if process is None:
+                process = await self._reconnect(interrupted)
+            self._safekeeping.attachment = process.attachment
+            try:
+                async with process:
+                    return await self._read(process)
+            except OutputInterruptedError as broken:
+                interrupted, process = broken, None
+
+    async def _reconnect(self, interrupted: OutputInterruptedError) -> RunningProcess:
+        process = await reconnect(self._services, self._scope, self._execution, self._taken, interrupted)
+        if self._execution.status is ExecutionStatus.QUEUED:
+            # Its start was asked for, and never written down.
+            started = await self._despite_outages(record_start, self._execution, process.pid)
+            if started is None:
+                await process.aclose()
+                raise OwnershipLostError
+            self._execution = started
+        return process
+
+    async def _read(self, process: RunningProcess) -> Ended:
+        async for event in process:
+            if isinstance(event, Ended):
+                return event
+            self._taken[event.stream] += len(event.data)
+            await self._pending.wait_for_room()
+            self._pending.add(_STREAMS[event.stream], event.data)
+            self._services.recorder.notice(self._pending)
+        raise OutputInterruptedError("The output ended without the process's end.")
+
+    async def _lose(self, interrupted: OutputInterruptedError) -> Execution | None:
+        """Say outright that output may be missing and that the end was not seen."""
+        for stream in output_streams(self._execution):
+            self._pending.add_gap(stream, interrupted.message)
+        await self._services.recorder.drain(self._pending)
+        lost = await self._despite_outages(record_loss, self._execution, interrupted)
+        await end_leftover(self._services, self._scope, self._execution)
+        return lost
+
+    def _note_stored(self) -> None:
+        self._safekeeping.note(self._stored())
+
+    def _stored(self) -> dict[OutputStream, int]:
+        return {name: self._pending.stored_offsets[_STREAMS[name]] for name in self._taken}
+
+    async def _despite_outages(self, record: Any, *values: Any) -> Execution | None:
+        return await despite_outages(partial(record, self._services, self._scope, *values))
 
 
-async def _read_to_end(
-    services: Services, scope: Scope, execution: Execution, process: RunningProcess, pending: PendingOutput
-) -> Ended:
-    """Read until the end is seen, over every break of the stream that can be mended."""
-    pid = process.pid
-    streams = output_streams(execution)
-    taken: dict[OutputStream, int] = {name: 0 for name, stream in _STREAMS.items() if stream in streams}
-    while True:
-        try:
-            async with process:
-                return await _read(services, process, pending, taken)
-        except OutputInterruptedError as interrupted:
-            process = await reconnect(services, scope, execution, pid, taken, interrupted)
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("An execution is read by a task.")
+    return task
 
 
-async def _read(
-    services: Services, process: RunningProcess, pending: PendingOutput, taken: dict[OutputStream, int]
-) -> Ended:
-    async for event in process:
-        if isinstance(event, Ended):
-            return event
-        taken[event.stream] += len(event.data)
-        await pending.wait_for_room()
-        pending.add(_STREAMS[event.stream], event.data)
-        services.recorder.notice(pending)
-    raise OutputInterruptedError("The output ended without the process's end.")
-
-
-async def _record_end(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, end: Ended
-) -> Execution | None:
+async def _sandbox_of(services: Services, scope: Scope, execution: Execution) -> Sandbox:
     async with services.database.transaction(scope.project_id) as session:
-        ended = await change_execution(
-            session,
-            scope,
-            execution.id,
-            await _status(session, execution, end),
-            exit_code=end.exit_code,
-            signal=end.signal,
-            status_reason=end.error,
-        )
-    if ended is None:
-        return None
-    announce_execution(services.signals, ended)
-    if ended.duration_ms is not None:
-        services.measurements.observe_duration(
-            "sandbox_execution_duration_seconds",
-            ended.duration_ms / 1000,
-            provider=sandbox.provider,
-            status=ended.status.lower(),
-        )
-    return ended
-
-
-async def _status(session: AsyncSession, execution: Execution, end: Ended) -> ExecutionStatus:
-    if end.timed_out:
-        return ExecutionStatus.TIMED_OUT
-    if end.exit_code == 0:
-        return ExecutionStatus.SUCCEEDED
-    current = await session.get(Execution, execution.id)
-    is_cancelled = current is not None and current.cancel_requested_at is not None
-    return ExecutionStatus.CANCELLED if is_cancelled else ExecutionStatus.FAILED
-
-
-async def _drain_with_gaps(
-    services: Services, execution: Execution, pending: PendingOutput, interrupted: OutputInterruptedError
-) -> None:
-    """Say outright that output may be missing."""
-    for stream in output_streams(execution):
-        pending.add_gap(stream, interrupted.message)
-    await services.recorder.drain(pending)
-
-
-async def _record_loss(
-    services: Services,
-    scope: Scope,
-    execution: Execution,
-    interrupted: OutputInterruptedError,
-) -> Execution | None:
-    """Say outright that the end was not seen."""
-    gone = isinstance(interrupted.reason, ProviderSandboxGoneError)
-    async with services.database.transaction(scope.project_id) as session:
-        lost = await change_execution(
-            session,
-            scope,
-            execution.id,
-            ExecutionStatus.LOST,
-            status_reason="The sandbox ended before the command did." if gone else interrupted.message,
-        )
-    if lost is not None:
-        announce_execution(services.signals, lost)
-    return lost
+        return await get_sandbox(session, scope, execution.sandbox_id)

@@ -13,8 +13,8 @@ from commandcenter.errors import DomainError
 from commandcenter.events.actions import record_event
 from commandcenter.executions.changes import announce_execution, change_execution
 from commandcenter.executions.errors import RunningExecutionsQuotaError
-from commandcenter.executions.leases import LEASE
 from commandcenter.executions.leftovers import end_leftover
+from commandcenter.executions.milestones import record_start
 from commandcenter.executions.records import NOT_ENDED, Execution
 from commandcenter.executions.requests import StartExecution, require_valid
 from commandcenter.executions.run import run_execution
@@ -112,7 +112,7 @@ async def _insert(
         is_terminal=request.terminal is not None,
         timeout_seconds=request.timeout_seconds,
         owner=services.process_id,
-        lease_until=func.now() + LEASE,
+        lease_until=func.now() + services.settings.lease,
         idempotency_key=request.idempotency_key,
         request_fingerprint=wanted,
         created_by=scope.actor,
@@ -142,6 +142,7 @@ async def _start(
             pty=request.terminal,
             timeout_seconds=request.timeout_seconds,
             tag=str(execution.id),
+            keep_output=True,
         )
     except DomainError as error:
         await despite_outages(partial(_record_failure, services, scope, execution, error))
@@ -155,24 +156,12 @@ async def _start(
 async def _record_start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
 ) -> tuple[Execution, Reading]:
-    async with services.database.transaction(scope.project_id) as session:
-        started = await change_execution(
-            session,
-            scope,
-            execution.id,
-            ExecutionStatus.RUNNING,
-            pid=process.pid,
-            started_at=now(),
-            lease_until=func.now() + LEASE,
-        )
-    # Read also what is not ours to record any more: the process must not be left waiting for a reader.
+    started = await record_start(services, scope, execution, process.pid)
+    # What is not ours any more ends there: another process of ours reads it.
     reading = services.background.start(
         run_execution(services, scope, sandbox, started or execution, process), "run-execution"
     )
-    if started is None:
-        return execution, reading
-    announce_execution(services.signals, started)
-    return started, reading
+    return started or execution, reading
 
 
 async def _record_failure(services: Services, scope: Scope, execution: Execution, error: DomainError) -> None:

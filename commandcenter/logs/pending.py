@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,9 @@ from uuid import UUID
 from commandcenter.clock import now
 from commandcenter.logs.characters import incomplete_tail
 from commandcenter.logs.chunks import LogChunk, LogGap
+from commandcenter.logs.masking import StreamMask
 from commandcenter.logs.records import LogStream
+from commandcenter.secrets.masks import SandboxMask
 
 LARGEST_CHUNK_BYTES = 64 * 1024
 MOST_PENDING_BYTES = 2 * 1024 * 1024
@@ -30,8 +33,13 @@ class _Segment:
 class PendingOutput:
     """The bytes of one execution that are not stored yet, and the numbers that the next chunks get.
 
+    `offsets` say how much of each stream is stored from before; `on_stored` is called each time that more is.
     Who adds waits for room first, and so slows the process that writes rather than losing anything or
     growing. Only the recorder takes from it.
+
+    `mask` says which secrets are hidden; what may be the beginning of one waits for what follows it.
+    `context` says how many bytes before each stream's offset are added first: whoever goes on with output
+    that is stored needs them to see a secret's rest (`mask.given.context_bytes`, or as many as there are).
     """
 
     def __init__(
@@ -42,15 +50,27 @@ class PendingOutput:
         execution_id: UUID,
         execution_number: int,
         last_sequence: int = 0,
-        offsets: dict[LogStream, int] | None = None,
+        offsets: Mapping[LogStream, int] | None = None,
+        on_stored: Callable[[], None] = lambda: None,
+        mask: SandboxMask | None = None,
+        context: Mapping[LogStream, int] | None = None,
     ) -> None:
         self.project_id = project_id
         self.sandbox_id = sandbox_id
         self.execution_id = execution_id
         self.execution_number = execution_number
         self.last_sequence = last_sequence
-        self.offsets: dict[LogStream, int] = dict.fromkeys(LogStream, 0) | (offsets or {})
+        self.offsets: dict[LogStream, int] = {**dict.fromkeys(LogStream, 0), **(offsets or {})}
+        self.stored_offsets = dict(self.offsets)
         self.lost_ownership = False
+        self.mask = mask
+        # The sandbox's `secret_count` with which what was last taken is masked.
+        self.taken_with = 0
+        self.bytes_added = 0
+        self._masked_with = mask.given.count if mask else 0
+        self._streams = {stream: StreamMask(context=size) for stream, size in (context or {}).items()}
+        self._context = dict(context or {})
+        self._on_stored = on_stored
         self._segments: deque[_Segment] = deque()
         # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
         self._unfinished: dict[LogStream, bytes] = {}
@@ -66,25 +86,50 @@ class PendingOutput:
         """Whether there is anything to store."""
         return bool(self._segments)
 
+    @property
+    def has_short_beginning(self) -> bool:
+        """Whether some bytes wait only because a secret begins like them."""
+        return any(mask.has_short_beginning for mask in self._streams.values())
+
     def add(self, stream: LogStream, data: bytes) -> None:
         """Take bytes in the order in which they came."""
-        self._append(stream, self._unfinished.pop(stream, b"") + data)
-        self._pending_bytes += len(data)
+        self._mask_anew_if_needed()
+        known = min(self._context.get(stream, 0), len(data))
+        if known:
+            self._context[stream] -= known
+        self.bytes_added += len(data)
+        self._pending_bytes += len(data) - known
         if self._pending_bytes >= MOST_PENDING_BYTES:
             self._room.clear()
+        self._append_masked(stream, data, now())
 
-    def _append(self, stream: LogStream, data: bytes) -> None:
+    def show_beginnings(self) -> None:
+        """Let out what waits only because a secret begins like it; the rest of one is still masked."""
+        for stream, mask in self._streams.items():
+            if mask.has_short_beginning:
+                self._append(stream, mask.show(), now())
+
+    def _append_masked(self, stream: LogStream, data: bytes, at: datetime) -> None:
+        forms = self.mask.given.forms if self.mask else None
+        if forms is not None or stream in self._streams:
+            data = self._streams.setdefault(stream, StreamMask()).add(forms, data)
+        self._append(stream, data, at)
+
+    def _append(self, stream: LogStream, data: bytes, at: datetime) -> None:
+        if not data:
+            return
+        data = self._unfinished.pop(stream, b"") + data
         last = self._segments[-1] if self._segments else None
         follows_on = last is not None and last.stream is stream and last.gap is None
         if last is not None and follows_on and len(last.data) < LARGEST_CHUNK_BYTES:
             last.data += data
         else:
-            self._segments.append(_Segment(stream, bytearray(data), now()))
+            self._segments.append(_Segment(stream, bytearray(data), at))
         self._empty.clear()
 
     def add_gap(self, stream: LogStream, reason: str) -> None:
         """Say that output of `stream` from here on could not be had."""
-        self._release_unfinished()
+        self._release_all()
         held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
         gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
@@ -99,7 +144,7 @@ class PendingOutput:
     def finish(self) -> None:
         """Note that no more comes: the beginnings of characters are then output like any other."""
         self._is_finished = True
-        self._release_unfinished()
+        self._release_all()
 
     async def wait_until_stored(self) -> None:
         """Wait until everything that was added is in the database; raises `OwnershipLostError`."""
@@ -109,6 +154,8 @@ class PendingOutput:
 
     def take(self, most_bytes: int) -> list[LogChunk]:
         """The next chunks, about `most_bytes` in all; call `stored` once they are in the database."""
+        self._mask_anew_if_needed()
+        self.taken_with = self._masked_with
         chunks: list[LogChunk] = []
         taken = 0
         while self._segments and taken < most_bytes:
@@ -120,17 +167,28 @@ class PendingOutput:
 
     def stored(self, chunks: list[LogChunk]) -> None:
         """Note that the chunks are in the database."""
-        self._pending_bytes -= sum(len(chunk.data) for chunk in chunks)
+        for chunk in chunks:
+            self._pending_bytes -= len(chunk.data)
+            self.stored_offsets[chunk.stream] = chunk.offset + len(chunk.data)
         if self._pending_bytes < MOST_PENDING_BYTES:
             self._room.set()
         if not self._segments:
             self._empty.set()
+        self._on_stored()
+
+    def take_back(self, chunks: list[LogChunk]) -> None:
+        """Note that the chunks were not stored: they come again, masked with what the mask says by then."""
+        for chunk in reversed(chunks):
+            self._segments.appendleft(_Segment(chunk.stream, bytearray(chunk.data), chunk.at, chunk.gap))
+            self.last_sequence = chunk.sequence - 1
+            self.offsets[chunk.stream] = chunk.offset
 
     def disown(self) -> None:
         """Let go: somebody else owns the execution."""
         self.lost_ownership = True
         self._segments.clear()
         self._unfinished.clear()
+        self._streams.clear()
         self._room.set()
         self._empty.set()
 
@@ -173,7 +231,35 @@ class PendingOutput:
                 return segment.gap is None
         return not self._is_finished
 
-    def _release_unfinished(self) -> None:
+    def _mask_anew_if_needed(self) -> None:
+        """What waits here and was masked with fewer secrets than are known now is masked once more."""
+        if self.mask is None or self.mask.given.count == self._masked_with:
+            return
+        self._masked_with = self.mask.given.count
+        segments, self._segments = self._segments, deque()
+        unfinished, self._unfinished = self._unfinished, {}
+        waiting = {segment.stream for segment in segments}
+        kept = {stream: self._streams.pop(stream) for stream in waiting if stream in self._streams}
+        for segment in segments:
+            if segment.gap is None:
+                self._append_masked(segment.stream, bytes(segment.data), segment.at)
+            else:
+                self._release(segment.stream)
+                self._segments.append(segment)
+        for stream, data in unfinished.items():
+            self._append_masked(stream, data, now())
+        for stream, mask in kept.items():
+            self._append_masked(stream, mask.show(), now())
+
+    def _release(self, stream: LogStream) -> None:
+        """Let out what waits of a stream, because nothing that follows can make more of it."""
+        mask = self._streams.pop(stream, None)
+        if mask is not None:
+            self._append(stream, mask.show(), now())
+
+    def _release_all(self) -> None:
+        for stream in [*self._streams]:
+            self._release(stream)
         unfinished, self._unfinished = self._unfinished, {}
         for stream, data in unfinished.items():
             self._segments.append(_Segment(stream, bytearray(data), now()))

@@ -49,7 +49,7 @@ class RunningProcess:
         self, attachment: Attachment, events: ProcessEvents, pid: int, *, may_time_out: bool
     ) -> None:
         self.pid = pid
-        self._attachment = attachment
+        self.attachment = attachment
         self._events = events
         self._may_time_out = may_time_out
         self._end_seen = False
@@ -63,7 +63,7 @@ class RunningProcess:
             raise StopAsyncIteration
         while True:
             try:
-                event = await _next_event(self._events, self._attachment.silence_seconds)
+                event = await _next_event(self._events, self.attachment.silence_seconds)
             except Exception as error:
                 return await self._broken(error)
             match event:
@@ -95,15 +95,15 @@ class RunningProcess:
             self._end_seen = True
             return Ended(exit_code=None, error=error.message, timed_out=True)
         await self._events.aclose()
-        process = f"process {self.pid} of sandbox {self._attachment.details.sandbox_id}"
+        process = f"process {self.pid} of sandbox {self.attachment.details.sandbox_id}"
         if isinstance(error, StopAsyncIteration):
-            reason: DomainError = unavailable(self._attachment.provider, "the stream ended early")
+            reason: DomainError = unavailable(self.attachment.provider, "the stream ended early")
         elif isinstance(error, TimeoutError):
             reason = timed_out(
-                self._attachment.provider, f"no sign of life for {self._attachment.silence_seconds:g} s"
+                self.attachment.provider, f"no sign of life for {self.attachment.silence_seconds:g} s"
             )
         else:
-            reason = await self._attachment.explain(error, Subject.PROCESS)
+            reason = await self.attachment.explain(error, Subject.PROCESS)
         raise OutputInterruptedError(
             f"The output of {process} broke off before its end was seen: {reason.message}", reason
         ) from error

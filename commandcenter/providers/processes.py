@@ -21,6 +21,7 @@ _TERMINAL_ENVS = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-
 _INPUT_BYTES = 256 * 1024
 # Our runtime's own, beside E2B's protocol: see docs/runtime.md.
 _OUTPUT_FROM = "Runtime-Output-From"
+_OUTPUT_KEPT = "Runtime-Output-Kept"
 _KEEPALIVE = {KEEPALIVE_PING_HEADER: str(KEEPALIVE_SECONDS)}
 
 
@@ -53,11 +54,14 @@ async def start(
     pty: PtySize | None = None,
     timeout_seconds: float | None = None,
     tag: str | None = None,
+    keep_output: bool = False,
 ) -> RunningProcess:
     """Run `command` by `/bin/bash -l -c`; without one, an interactive shell (which wants a `pty`).
 
     At `timeout_seconds` the provider ends the process, at E2B not its children: to end all of a command,
     use `process_groups.cancel`. `tag` is shown by `list_processes`, to find the process again after a crash.
+    With `keep_output`, where the attachment `gives_output_again`, output and end are kept until they are
+    acknowledged (`acknowledgements`): who does not do so holds the process up.
     """
     arguments = ["-i", "-l"] if command is None else ["-l", "-c", command]
     all_envs = {**(_TERMINAL_ENVS if pty else {}), **(envs or {})}
@@ -71,6 +75,7 @@ async def start(
         pty=pty,
         timeout_seconds=timeout_seconds,
         tag=tag,
+        keep_output=keep_output,
     )
 
 
@@ -85,6 +90,7 @@ async def start_program(
     pty: PtySize | None = None,
     timeout_seconds: float | None = None,
     tag: str | None = None,
+    keep_output: bool = False,
 ) -> RunningProcess:
     """Run a program by its path and arguments, without a shell; otherwise as `start`."""
     request = process_pb.StartRequest(
@@ -100,22 +106,26 @@ async def start_program(
     if deadline is not None:
         # As a header alone: the client's own deadline would cut off the last output at the same moment.
         headers["connect-timeout-ms"] = str(deadline)
+    if keep_output and attachment.gives_output_again:
+        headers[_OUTPUT_KEPT] = "until-acknowledged"
     events = attachment.processes.start(request, headers=headers)
     return await opened(attachment, cast(ProcessEvents, events), may_time_out=deadline is not None)
 
 
 async def connect(
-    attachment: Attachment, pid: int, *, taken: Mapping[OutputStream, int] | None = None
+    attachment: Attachment, process: int | str, *, taken: Mapping[OutputStream, int] | None = None
 ) -> RunningProcess:
-    """Read on from a running process; raises `ProcessNotFoundError` once it has ended.
+    """Read on from a process, by its number or its tag; raises `ProcessNotFoundError` once it has ended.
 
     With `taken`, the bytes of each stream that were read before, the output goes on exactly there, also
-    some moments after the process's end: only where the attachment `gives_output_again`.
+    some moments after the process's end, or until that was acknowledged: only where the attachment
+    `gives_output_again`.
     """
     headers = dict(_KEEPALIVE)
     if taken is not None:
         headers[_OUTPUT_FROM] = ",".join(f"{stream}={count}" for stream, count in taken.items())
-    events = attachment.processes.connect(process_pb.ConnectRequest(process=_selector(pid)), headers=headers)
+    request = process_pb.ConnectRequest(process=_selector(process))
+    events = attachment.processes.connect(request, headers=headers)
     return await opened(attachment, cast(ProcessEvents, events), may_time_out=True)
 
 
@@ -187,8 +197,8 @@ def _process(process: process_pb.ProcessInfo) -> SandboxProcess:
     )
 
 
-def _selector(pid: int) -> process_pb.ProcessSelector:
-    chosen: Oneof[Literal["pid"], int] = Oneof("pid", pid)
+def _selector(process: int | str) -> process_pb.ProcessSelector:
+    chosen: Any = Oneof("tag", process) if isinstance(process, str) else Oneof("pid", process)
     return process_pb.ProcessSelector(selector=chosen)
 
 

@@ -30,7 +30,7 @@ def own_routes(host: SandboxHost, capabilities: dict[str, Any]) -> list[Route]:
             return JSONResponse(_ended(ended))
         record = host.find(sandbox_id, team_of(request))
         sandbox = host.live(sandbox_id)
-        processes = sandbox.ended_processes if sandbox is not None else []
+        processes = [] if sandbox is None else list(sandbox.ended_processes)
         return JSONResponse(
             {
                 "sandboxID": sandbox_id,

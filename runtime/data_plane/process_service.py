@@ -20,6 +20,8 @@ from runtime.host.sandbox import Sandbox
 
 PREFIX = "/process.Process/"
 OUTPUT_FROM = b"runtime-output-from"
+OUTPUT_KEPT = b"runtime-output-kept"
+UNTIL_ACKNOWLEDGED = b"until-acknowledged"
 SIGNALS = {pb.Signal.SIGTERM: signal.SIGTERM, pb.Signal.SIGKILL: signal.SIGKILL}
 
 Method = Callable[["ProcessService", Call, Sandbox], Awaitable[None]]
@@ -47,10 +49,15 @@ class ProcessService:
             await answer_json(send, 502, not_found(sandbox_of(scope).id))
 
     async def start(self, call: Call, sandbox: Sandbox) -> None:
-        """Start a process and stream its events. It lives on when the client goes away."""
+        """Start a process and stream its events. It lives on when the client goes away.
+
+        With the header `Runtime-Output-Kept: until-acknowledged`, beside E2B's protocol, its output and its
+        end are kept until they are acknowledged (`acknowledgements`).
+        """
         account = await user_of(call, sandbox)
         request = await call.read_first(pb.StartRequest)
-        process, attachment = await _start(sandbox, request, account, call.timeout)
+        kept = call.headers.get(OUTPUT_KEPT) == UNTIL_ACKNOWLEDGED
+        process, attachment = await _start(sandbox, request, account, call.timeout, until_acknowledged=kept)
         await stream_events(call, process, attachment)
 
     async def connect(self, call: Call, sandbox: Sandbox) -> None:
@@ -60,7 +67,9 @@ class ProcessService:
         """
         request = await call.read_first(pb.ConnectRequest)
         process = _find(sandbox, request.process, ended_too=True)
-        attachment = process.attach(_offsets(call, process))
+        offsets = _offsets(call, process)
+        attachment = process.attach(offsets)
+        process.acknowledge(offsets)
         timer = (
             asyncio.get_running_loop().call_later(call.timeout, attachment.expire) if call.timeout else None
         )
@@ -148,7 +157,12 @@ METHODS: dict[str, Method] = {
 
 
 async def _start(
-    sandbox: Sandbox, request: pb.StartRequest, account: Account, seconds: float | None
+    sandbox: Sandbox,
+    request: pb.StartRequest,
+    account: Account,
+    seconds: float | None,
+    *,
+    until_acknowledged: bool,
 ) -> tuple[Process, Attachment]:
     config = request.process
     if config is None or not config.cmd:
@@ -165,6 +179,7 @@ async def _start(
         terminal=_size(terminal) if terminal is not None else None,
         # The client's timeout is the process's: it ends then, whether or not the client is still there.
         deadline=time.time() + seconds if seconds else None,
+        until_acknowledged=until_acknowledged,
         user=account.name,
     )
     if any(
@@ -196,11 +211,10 @@ def _find(sandbox: Sandbox, selector: pb.ProcessSelector | None, *, ended_too: b
         process = sandbox.processes.get(chosen.value)
         if process is None and ended_too:
             process = next(
-                (each for each in reversed(sandbox.ended_processes) if each.pid == chosen.value), None
+                (each for each in reversed([*sandbox.ended_processes]) if each.pid == chosen.value), None
             )
     else:
-        candidates = [*sandbox.processes.values(), *(sandbox.ended_processes if ended_too else ())]
-        process = next((each for each in candidates if each.request.tag == chosen.value), None)
+        process = sandbox.tagged(chosen.value, ended_too=ended_too)
     if process is None:
         raise ConnectError("not_found", f"process with {chosen.field} {chosen.value} not found")
     return process

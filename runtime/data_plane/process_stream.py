@@ -5,10 +5,12 @@ import asyncio
 from runtime.data_plane.connect_protocol import Call, ConnectError, StreamAbortedError
 from runtime.data_plane.process_events import data_event, end_event, keepalive_event, start_event
 from runtime.host.attachment import Attachment
+from runtime.host.ending import Ending
 from runtime.host.process import Process
 
 DATA_AT_ONCE = 1 << 19
 KEEPALIVE_SECONDS = 90
+TIME_OVER = ConnectError("deadline_exceeded", "context deadline exceeded")
 
 
 class _Client:
@@ -57,7 +59,7 @@ async def _stream_output(call: Call, process: Process, attachment: Attachment, c
         if attachment.aborted:
             raise StreamAbortedError("the sandbox ended or was paused before the process was seen to end")
         if attachment.expired:
-            await call.end_stream(ConnectError("deadline_exceeded", "context deadline exceeded"))
+            await call.end_stream(TIME_OVER)
             return
         if client.keepalive_due:
             client.keepalive_due = False
@@ -67,11 +69,18 @@ async def _stream_output(call: Call, process: Process, attachment: Attachment, c
             await call.send_part(data_event(call, *taken))
             attachment.taken()
         elif process.ending is not None:
-            await call.send_part(end_event(call, process.ending))
-            await call.end_stream()
+            await _tell_end(call, process, process.ending)
             return
         else:
             await attachment.wait()
+
+
+async def _tell_end(call: Call, process: Process, ending: Ending) -> None:
+    if process.timed_out and process.request.until_acknowledged:
+        await call.end_stream(TIME_OVER)
+        return
+    await call.send_part(end_event(call, ending))
+    await call.end_stream()
 
 
 def _keepalive_interval(call: Call) -> int:

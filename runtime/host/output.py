@@ -45,6 +45,7 @@ class OutputStream:
         ring: Ring,
         *,
         drop_unattended: bool,
+        until_acknowledged: bool = False,
         rate: OutputRate,
         changed: Callable[[], None],
     ) -> None:
@@ -52,7 +53,9 @@ class OutputStream:
         self.ring = ring
         self.drained = False
         self._descriptor = descriptor
-        self._drop_unattended = drop_unattended
+        self._drop_unattended = drop_unattended and not until_acknowledged
+        # After a restart nobody knows any more what was: the oldest byte that is here may still be wanted.
+        self._acknowledged = ring.start if until_acknowledged else None
         self._rate = rate
         self._rate_timer: asyncio.TimerHandle | None = None
         self._changed = changed
@@ -82,6 +85,12 @@ class OutputStream:
             self._unattended_from = cursor.offset
         self.resume()
 
+    def acknowledge(self, offset: int) -> None:
+        """The bytes before `offset` are safe: their place may be taken by others."""
+        if self._acknowledged is not None:
+            self._acknowledged = max(self._acknowledged, min(offset, self.ring.end))
+            self.resume()
+
     def resume(self) -> None:
         """Read on, if there is room: called when something was taken."""
         if not self._reading and not self.drained and self._rate_timer is None and self._room() > 0:
@@ -108,7 +117,9 @@ class OutputStream:
 
     def _room(self) -> int:
         """How much may be read: half of the ring is for what was not taken, the rest is for replay."""
-        if self._cursors:
+        if self._acknowledged is not None:
+            taken = self._acknowledged
+        elif self._cursors:
             taken = min(cursor.offset for cursor in self._cursors)
         elif self._drop_unattended and self._attended_before:
             return self.ring.capacity

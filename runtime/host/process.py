@@ -7,7 +7,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +42,8 @@ class ProcessRequest:
     """When it must have ended, in seconds of the wall clock's epoch."""
     keeps_output: bool = True
     """Whether it may have to wait until somebody takes its output."""
+    until_acknowledged: bool = False
+    """Whether its output and its end are kept until whoever takes them says that they are safe."""
     user: str = ""
     """Whose process it is; the sandbox's default user where nobody is named."""
 
@@ -70,6 +72,7 @@ class Process:
         self._timer: asyncio.TimerHandle | None = None
         self._started = False
         self._wait_status: int | None = None
+        self._timed_out = False
         self._attachments: set[Attachment] = set()
         self._writing = asyncio.Lock()
         self._writer: asyncio.Future[None] | None = None
@@ -83,6 +86,11 @@ class Process:
             and os.WIFSIGNALED(self._wait_status)
             and (os.WTERMSIG(self._wait_status) == signal.SIGKILL)
         )
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was ended because its time was over."""
+        return self.ending is not None and self._timed_out
 
     @property
     def attended(self) -> bool:
@@ -129,6 +137,7 @@ class Process:
     def exited(self, wait_status: int) -> None:
         """The supervisor says that it ended; its end is told once its pipes are drained."""
         self._wait_status = wait_status
+        self._timed_out = self.killed and self.deadline is not None and time.time() >= self.deadline
         if not self._started:
             return
         for stream in self.streams:
@@ -157,6 +166,11 @@ class Process:
         """Tell the takers that they will see no end here."""
         for attachment in self._attachments:
             attachment.abort()
+
+    def acknowledge(self, offsets: Mapping[str, int]) -> None:
+        """Note how much of each stream is safe with those who take it."""
+        for stream in self.streams:
+            stream.acknowledge(offsets.get(stream.name, 0))
 
     async def write(self, data: bytes, *, terminal: bool) -> None:
         """Write to its input or terminal, waiting while it doesn't read."""
@@ -214,7 +228,8 @@ class Process:
             self._timer = None
 
     def _expire(self) -> None:
-        for attachment in self._attachments:
+        # Who wants every byte gets what is still to come of it, and then hears that its time was over.
+        for attachment in () if self.request.until_acknowledged else self._attachments:
             attachment.expire()
         self.on_deadline(self)
 

@@ -60,7 +60,7 @@ def fit_out(process: Process, policy: OutputPolicy) -> Outfit:
     outfit.add(process.card, KEPT)
     if process.request.terminal is not None:
         # The terminal itself comes with the supervisor's answer; its ring is kept from the start.
-        process.terminal_ring = Ring.create(policy.retained)
+        process.terminal_ring = Ring.create(_capacity(process, policy))
         outfit.add(process.terminal_ring.memory_file, KEPT)
         return outfit
     if process.request.stdin:
@@ -73,7 +73,7 @@ def fit_out(process: Process, policy: OutputPolicy) -> Outfit:
         outfit.add(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         read_end, write_end = os.pipe()
-        ring = Ring.create(policy.retained)
+        ring = Ring.create(_capacity(process, policy))
         _add_stream(process, name, read_end, ring, policy)
         outfit.add(write_end, number)
         outfit.add(read_end, KEPT)
@@ -129,6 +129,11 @@ def read_card(descriptor: int) -> ProcessRequest:
     )
 
 
+def _capacity(process: Process, policy: OutputPolicy) -> int:
+    # Twice as much where a reader acknowledges only what it has stored, which takes it some time.
+    return policy.retained * (2 if process.request.until_acknowledged else 1)
+
+
 def _add_stream(process: Process, name: str, descriptor: int, ring: Ring, policy: OutputPolicy) -> None:
     changed: Callable[[], None] = process.changed
     stream = OutputStream(
@@ -136,6 +141,7 @@ def _add_stream(process: Process, name: str, descriptor: int, ring: Ring, policy
         descriptor,
         ring,
         drop_unattended=policy.drop_unattended or not process.request.keeps_output,
+        until_acknowledged=process.request.until_acknowledged,
         rate=policy.rate,
         changed=changed,
     )

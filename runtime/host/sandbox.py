@@ -11,6 +11,7 @@ from contextlib import suppress
 from runtime.host import background
 from runtime.host.accounts import KNOWN, NAME, ROOT, Account, UnknownUserError
 from runtime.host.bubblewrap import PROGRAM_PATH
+from runtime.host.ended_processes import EndedProcesses
 from runtime.host.errors import SandboxGoneError, SupervisorError
 from runtime.host.limits import LimitGroup
 from runtime.host.process import Process, ProcessRequest
@@ -20,12 +21,10 @@ from runtime.host.spawn_request import SpawnRequest
 from runtime.host.supervisor_connection import SupervisorConnection
 from runtime.network.egress import PROXY_VARIABLES, SandboxEgress
 
-ENDED_KEPT_SECONDS = 30
 DIAL_SECONDS = 5
 HEALTH_SECONDS = 2
 STILL_SECONDS = 60
 """For so long a start waits while the sandbox is copied."""
-ENDED_KEPT = 256
 
 
 class Sandbox:
@@ -49,7 +48,7 @@ class Sandbox:
         self._moves = asyncio.Event()
         self._moves.set()
         self.processes: dict[int, Process] = {}
-        self.ended_processes: list[Process] = []
+        self.ended_processes = EndedProcesses(self._forget)
         self._by_key: dict[str, Process] = {}
         self._own_programs: set[str] = set()
         self.output_rate = policy.rate
@@ -167,6 +166,11 @@ class Sandbox:
             if status != "-":
                 process.exited(int(status))
 
+    def tagged(self, tag: str, *, ended_too: bool = True) -> Process | None:
+        """The process that was started with this tag."""
+        candidates = [*self.processes.values(), *(self.ended_processes if ended_too else ())]
+        return next((each for each in candidates if each.request.tag == tag), None)
+
     async def signal(self, process: Process, number: int) -> None:
         """Signal a process with its whole group."""
         try:
@@ -232,9 +236,8 @@ class Sandbox:
         """Let go of it; whoever takes output learns that the sandbox is gone."""
         self._supervisor.close()
         self._lost()
-        closing = [*self.ended_processes, *self.processes.values()]
         # Nobody else may close them again: by then their descriptors belong to others.
-        self.ended_processes.clear()
+        closing = [*self.ended_processes.take_all(), *self.processes.values()]
         self.processes.clear()
         for process in closing:
             process.close()
@@ -322,22 +325,9 @@ class Sandbox:
         if process.killed and self.ran_out_of_memory():
             process.end_reason = "OUT_OF_MEMORY"
         self.on_process(process)
-        self.ended_processes.append(process)
-        if len(self.ended_processes) > ENDED_KEPT:
-            self._drop_ended(self.ended_processes[0])
-        asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
+        self.ended_processes.add(process)
         if process.input_kept:
             background.add(self._release_input(process))
-
-    def _drop_ended(self, process: Process) -> None:
-        if process not in self.ended_processes:
-            return
-        if process.attended:
-            asyncio.get_running_loop().call_later(ENDED_KEPT_SECONDS, self._drop_ended, process)
-            return
-        self.ended_processes.remove(process)
-        process.close()
-        self._forget(process.key)
 
     def _forget(self, key: str) -> None:
         if not self.ended.is_set():

@@ -1,6 +1,7 @@
 """A reader of output that keeps what it was given, byte for byte, over any number of subscriptions."""
 
 import base64
+import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,15 @@ class Reader:
 
     def stream(self, name: str, number: int = 1) -> bytes:
         return bytes(self.streams[number, name])
+
+    def only(self, name: str) -> bytes:
+        """A stream of the one execution that was read."""
+        (data,) = (data for (_, stream), data in self.streams.items() if stream == name)
+        return bytes(data)
+
+    def sha256(self, name: str) -> str:
+        """The checksum of that stream."""
+        return hashlib.sha256(self.only(name)).hexdigest()
 
     def take(self, batch: dict[str, Any]) -> None:
         """Add a batch."""

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 
 from tests.fixtures.client import Client, Subscription, receive, send
 from tests.fixtures.product import Product, Project
-from tests.logs.reading import Reader
 
 FLOOD_BYTES = 100_000_000
 MOST_GROWTH_BYTES = 64_000_000
@@ -66,26 +65,6 @@ async def test_a_flood_starves_no_other_execution_of_its_sandbox(client: Client)
                     break
         assert quiet_was_whole_at is not None
         assert texts[quiet] == "".join(f"line {number}\n" for number in range(1, 6))
-
-
-async def test_a_killed_web_process_makes_its_executions_lost_and_makes_nothing_up(
-    product: Product, project: Project
-) -> None:
-    async with product.another_web_process() as doomed, project.client().sandbox() as sandbox_id:
-        client = project.client_of(doomed)
-        execution = await client.start(sandbox_id, "for i in $(seq 1000); do echo $i; sleep 0.01; done")
-        reader = Reader()
-        await reader.read_execution(project.client(), execution, until=50)
-        os.kill(doomed.child.process_id, signal.SIGKILL)
-        killed = time.monotonic()
-        await reader.read_execution(project.client(web=1), execution)
-        assert time.monotonic() - killed < 20
-        lost = await project.client().show_execution(execution)
-        assert (lost["status"], lost["exitCode"], lost["signal"]) == ("LOST", None, None)
-        assert lost["statusReason"]
-        text = reader.stream("STDOUT").decode()
-        assert "".join(f"{number}\n" for number in range(1, 1001)).startswith(text)
-        assert len(text) >= 50
 
 
 async def test_lines_arrive_while_the_queue_stands_still(
