@@ -16,6 +16,7 @@ from workers.upkeep import (
     ROUND_SECONDS,
     SECONDS_BETWEEN_RECONCILIATIONS,
     SECONDS_BETWEEN_ROUNDS,
+    forget_secrets,
     keep_sandboxes_up,
     reconcile_providers,
 )
@@ -59,6 +60,7 @@ def worker_settings(settings: Settings) -> dict[str, Any]:
                 second=set(range(1, 60, SECONDS_BETWEEN_RECONCILIATIONS)),
                 timeout=ROUND_SECONDS,
             ),
+            cron(cast("WorkerCoroutine", forget_secrets), second={31}, timeout=ROUND_SECONDS),
         ),
         "on_startup": open_worker,
         "on_shutdown": close_worker,

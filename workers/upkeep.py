@@ -14,6 +14,7 @@ import structlog
 from commandcenter.sandboxes.doubts import Doubts
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
+from commandcenter.secrets.upkeep import forget_replaced_values
 from commandcenter.services import Services
 from workers.turns import Turns
 
@@ -40,6 +41,13 @@ async def reconcile_providers(context: dict[str, Any]) -> None:
         provider.name: partial(reconcile, services, provider, doubts) for provider in services.providers
     }
     await _side_by_side(context, "reconcile", rounds)
+
+
+async def forget_secrets(context: dict[str, Any]) -> None:
+    """Remove values of secrets that were replaced and that no sandbox has any more."""
+    services: Services = context["services"]
+    turns: Turns = context["turns"]
+    await turns.take("forget-secrets", partial(forget_replaced_values, services.database))
 
 
 async def _side_by_side(

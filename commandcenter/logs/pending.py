@@ -250,6 +250,8 @@ class PendingOutput:
             self._append_masked(stream, data, now())
         for stream, mask in kept.items():
             self._append_masked(stream, mask.show(), now())
+        if self._is_finished:
+            self._release_all()
 
     def _release(self, stream: LogStream) -> None:
         """Let out what waits of a stream, because nothing that follows can make more of it."""

@@ -26,6 +26,9 @@ from commandcenter.sandboxes.marks import provider_metadata
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
+from commandcenter.secrets.give import give_secrets
+from commandcenter.secrets.given import require_unnamed
+from commandcenter.secrets.values import require_valid_names
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
 from commandcenter.texts import require_json_object, require_text
@@ -41,7 +44,10 @@ _OTHERS_CREATE_SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class CreateSandbox:
-    """What a sandbox shall be. None: the installation's or the project's default. Times in seconds."""
+    """What a sandbox shall be. None: the installation's or the project's default. Times in seconds.
+
+    `secrets` are names of the project's, which every command in it gets as environment variables.
+    """
 
     name: str | None = None
     template: str | None = None
@@ -50,6 +56,7 @@ class CreateSandbox:
     idle_timeout_seconds: int | None = None
     on_timeout: TimeoutAction = TimeoutAction.TERMINATE
     environment: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     allow_internet: bool = False
     idempotency_key: str | None = None
@@ -67,6 +74,7 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     require_text(request.name, "name", LONGEST_NAME)
     require_text(request.template, "template", LONGEST_TEMPLATE)
     require_valid_environment(request.environment)
+    require_valid_names(request.secrets, request.environment)
     require_json_object(request.metadata, "metadata", LARGEST_METADATA_BYTES)
     provider = _provider(services, request.provider)
     request = replace(
@@ -79,7 +87,7 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
         Sandbox,
         request.idempotency_key,
         wanted,
-        partial(_insert, scope=scope, request=request, wanted=wanted),
+        partial(_insert, services=services, scope=scope, request=request, wanted=wanted),
     )
     if sandbox is None:
         return await _await_creation(services, scope, existing)
@@ -98,7 +106,9 @@ def _provider(services: Services, name: str | None) -> Provider:
         raise ProviderNotConfiguredError(error.message, ("provider",)) from None
 
 
-async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, wanted: str) -> Sandbox:
+async def _insert(
+    session: AsyncSession, services: Services, scope: Scope, request: CreateSandbox, wanted: str
+) -> Sandbox:
     # The project's row is locked, so that two requests cannot both take the last free place; not its key,
     # which others who write an event refer to: one of them may hold what the insertion below waits for.
     project = (
@@ -129,6 +139,9 @@ async def _insert(session: AsyncSession, scope: Scope, request: CreateSandbox, w
         created_by=scope.actor,
     )
     session.add(sandbox)
+    await session.flush()
+    await give_secrets(session, scope, sandbox, request.secrets, for_every_command=True)
+    await require_unnamed(session, services.keyring, sandbox)
     record_event(
         session, scope, "sandbox.requested", sandbox.id, sandbox_id=sandbox.id, provider=request.provider
     )

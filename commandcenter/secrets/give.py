@@ -1,4 +1,4 @@
-"""Giving secrets to a sandbox: noted before its commands get them, so that whoever reads output masks them."""
+"""Giving secrets to a sandbox: noted before its commands get them, so that all who read output mask them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -68,7 +68,7 @@ async def _current_versions(session: AsyncSession, scope: Scope, names: Sequence
             Secret.project_id == scope.project_id, Secret.name.in_(names)
         )
     )
-    versions = {name: version_id for name, version_id in found}
+    versions: dict[str, UUID] = {row.name: row.version_id for row in found}
     for name in names:
         if name not in versions:
             raise SecretNotFoundError(name)

@@ -1,5 +1,6 @@
 """The secrets that a sandbox was given: what its commands get, and what is masked in all that they say."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from commandcenter.errors import DomainError
+from commandcenter.errors import DomainError, InvalidError
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.secrets.errors import SecretsKeyError, SecretUnreadableError
 from commandcenter.secrets.keyring import Keyring
@@ -30,7 +31,7 @@ class GivenSecrets:
         return self.forms.longest - 1 if self.forms else 0
 
     def environment(self, own: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-        """A command's variables: the sandbox's secrets, the command's own variables, and its secrets `names`."""
+        """A command's variables: the sandbox's secrets, its own variables, and the secrets that it names."""
         return {**self.of_every_command, **own, **{name: self.latest[name] for name in names}}
 
     def hide(self, text: str) -> str:
@@ -71,6 +72,19 @@ async def read_given(
         if for_every_command:
             of_every_command[version.name] = value.decode()
     return GivenSecrets(count, of_every_command, latest, SecretForms(values) if values else None)
+
+
+async def require_unnamed(session: AsyncSession, keyring: Keyring, sandbox: Sandbox) -> None:
+    """Refuse a name, template or metadata that show what the sandbox was given: they are shown to all."""
+    given = await read_given(session, keyring, sandbox.id, sandbox.secret_count)
+    shown = {
+        "name": sandbox.name or "",
+        "template": sandbox.template,
+        "metadata": json.dumps(sandbox.user_metadata, ensure_ascii=False),
+    }
+    for field_name, text in shown.items():
+        if given.hide(text) != text:
+            raise InvalidError(f"{field_name} holds the value of a secret, and is not hidden.", (field_name,))
 
 
 def _opened(keyring: Keyring, version: SecretVersion) -> bytes:
