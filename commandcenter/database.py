@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
 STATEMENT_TIMEOUT_SECONDS = 30
+# A process that is held up in a transaction must not hold up those who take over from it for longer.
+IDLE_IN_TRANSACTION_SECONDS = 5
 POOL_WAIT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -105,7 +107,7 @@ class Database:
                 "server_settings": {
                     "application_name": "commandcenter",
                     "statement_timeout": str(STATEMENT_TIMEOUT_SECONDS * 1000),
-                    "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_SECONDS * 1000),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
                     "jit": "off",
                 },
             },

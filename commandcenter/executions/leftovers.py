@@ -5,9 +5,8 @@ import structlog
 from commandcenter.access.scope import Scope
 from commandcenter.errors import DomainError
 from commandcenter.executions.records import Execution
-from commandcenter.providers.attachments import Attachment
+from commandcenter.providers import continuation
 from commandcenter.providers.process_groups import cancel
-from commandcenter.providers.processes import list_processes
 from commandcenter.sandboxes.attachments import attach_by_id
 from commandcenter.services import Services
 
@@ -18,14 +17,13 @@ async def end_leftover(services: Services, scope: Scope, execution: Execution) -
     """End what may still run of an execution; that its sandbox is gone or paused is no error."""
     try:
         attachment = await attach_by_id(services, scope, execution.sandbox_id)
-        pid = execution.pid if execution.pid is not None else await _find(attachment, str(execution.id))
+        # Of a start whose answer was lost the number is not known.
+        pid = (
+            execution.pid
+            if execution.pid is not None
+            else await continuation.find(attachment, str(execution.id))
+        )
         if pid is not None:
             await cancel(attachment, pid, user=execution.user)
     except DomainError as error:
         _log.info("execution.leftover_not_ended", execution_id=str(execution.id), error=error.message)
-
-
-async def _find(attachment: Attachment, tag: str) -> int | None:
-    """The process of a start whose answer was lost: it carries the execution's id as its tag."""
-    found = (process.pid for process in await list_processes(attachment) if process.tag == tag)
-    return next(found, None)

@@ -19,8 +19,10 @@ from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
 
-async def record_start(services: Services, scope: Scope, execution: Execution, pid: int) -> Execution | None:
-    """Its process runs; None where the execution is not ours, or has ended."""
+async def record_start(
+    services: Services, scope: Scope, execution: Execution, pid: int | None
+) -> Execution | None:
+    """Its process runs, or did; None where the execution is not ours, or has ended."""
     async with services.database.transaction(scope.project_id) as session:
         started = await change_execution(
             session,

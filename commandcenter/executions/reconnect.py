@@ -14,14 +14,14 @@ from commandcenter.access.scope import Scope
 from commandcenter.errors import DomainError
 from commandcenter.executions.records import Execution
 from commandcenter.outages import despite_outages
-from commandcenter.providers import processes
+from commandcenter.providers import continuation
 from commandcenter.providers.errors import (
     OutputInterruptedError,
     ProcessNotFoundError,
     ProviderRefusedError,
     ProviderSandboxGoneError,
 )
-from commandcenter.providers.output import OutputStream, RunningProcess
+from commandcenter.providers.output import OutputStream, ProcessOutput
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
@@ -44,7 +44,7 @@ async def reconnect(
     execution: Execution,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
-) -> RunningProcess:
+) -> ProcessOutput:
     """The process's stream again, from the bytes `taken` of each of its streams.
 
     Waits while the sandbox is paused or its provider is away, as long as the sandbox lives. Raises
@@ -75,13 +75,12 @@ async def _try(
     execution: Execution,
     taken: Mapping[OutputStream, int],
     interrupted: OutputInterruptedError,
-) -> RunningProcess | None:
+) -> ProcessOutput | None:
     """The stream; None where it is worth another try."""
-    attachment = attach(services, sandbox)
-    if not attachment.gives_output_again:
-        raise interrupted
     try:
-        return await processes.connect(attachment, str(execution.id), taken=taken)
+        return await continuation.read_on(
+            attach(services, sandbox), tag=str(execution.id), user=execution.user, taken=taken
+        )
     except _FINAL as error:
         _log.info("execution.not_reconnected", execution_id=str(execution.id), error=error.message)
         raise OutputInterruptedError(interrupted.message, error) from error

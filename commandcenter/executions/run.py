@@ -21,7 +21,7 @@ from commandcenter.logs.records import LogStream
 from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import OutputInterruptedError
-from commandcenter.providers.output import OutputStream, RunningProcess
+from commandcenter.providers.output import Missing, OutputStream, ProcessOutput
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.secrets.masks import SandboxMask
@@ -40,7 +40,7 @@ _OWNER_DIED = OutputInterruptedError(
 
 
 async def run_execution(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: ProcessOutput
 ) -> Execution | None:
     """Read a process that was just started until its end is seen, or can't be seen any more; record both.
 
@@ -87,7 +87,7 @@ class _Run:
             context=context,
         )
 
-    async def to_its_end(self, process: RunningProcess | None) -> Execution | None:
+    async def to_its_end(self, process: ProcessOutput | None) -> Execution | None:
         services, execution = self._services, self._execution
         services.owned_executions.add(execution.id, _current_task())
         try:
@@ -108,7 +108,7 @@ class _Run:
             services.recorded_ends.note(self._safekeeping.attachment, execution, self._stored())
         return ended
 
-    async def _read_to_end(self, process: RunningProcess | None) -> Ended:
+    async def _read_to_end(self, process: ProcessOutput | None) -> Ended:
         """Read until the end is seen, over every break of the stream that can be mended."""
         interrupted = _OWNER_DIED
         while True:
@@ -121,26 +121,35 @@ class _Run:
             except OutputInterruptedError as broken:
                 interrupted, process = broken, None
 
-    async def _reconnect(self, interrupted: OutputInterruptedError) -> RunningProcess:
+    async def _reconnect(self, interrupted: OutputInterruptedError) -> ProcessOutput:
         process = await reconnect(self._services, self._scope, self._execution, self._taken, interrupted)
         if self._execution.status is ExecutionStatus.QUEUED:
             # Its start was asked for, and never written down.
-            started = await self._despite_outages(record_start, self._execution, process.pid)
+            started = await self._despite_outages(record_start, self._execution, process.pid or None)
             if started is None:
                 await process.aclose()
                 raise OwnershipLostError
             self._execution = started
         return process
 
-    async def _read(self, process: RunningProcess) -> Ended:
+    async def _read(self, process: ProcessOutput) -> Ended:
         async for event in process:
             if isinstance(event, Ended):
                 return event
+            if isinstance(event, Missing):
+                self._note_missing(event)
+                continue
             self._taken[event.stream] += len(event.data)
             await self._pending.wait_for_room()
             self._pending.add(_STREAMS[event.stream], event.data)
             self._services.recorder.notice(self._pending)
         raise OutputInterruptedError("The output ended without the process's end.")
+
+    def _note_missing(self, event: Missing) -> None:
+        self._pending.add_gap(_STREAMS[event.stream], event.reason, event.to_offset)
+        if event.to_offset is not None:
+            self._taken[event.stream] = event.to_offset
+        self._services.recorder.notice(self._pending)
 
     async def _lose(self, interrupted: OutputInterruptedError) -> Execution | None:
         """Say outright that output may be missing and that the end was not seen."""

@@ -15,7 +15,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from commandcenter.background import BackgroundTasks
 from commandcenter.errors import DomainError
 from commandcenter.executions.records import Execution
-from commandcenter.providers.acknowledgements import Acknowledgement, acknowledge
+from commandcenter.providers import continuation
+from commandcenter.providers.acknowledgements import Acknowledgement
 from commandcenter.providers.attachments import Attachment
 from commandcenter.providers.output import OutputStream
 
@@ -35,6 +36,7 @@ class Safekeeping:
         self.attachment: Attachment | None = None
         self._background = background
         self._tag = str(execution.id)
+        self._user = execution.user
         self._stored: Mapping[OutputStream, int] = {}
         self._told: Mapping[OutputStream, int] = {}
         self._telling: asyncio.Task[None] | None = None
@@ -58,8 +60,9 @@ class Safekeeping:
         # The attachment is asked for anew at each attempt: after a pause there is another.
         async for attempt in _attempts():
             with attempt:
-                if self.attachment is not None and self.attachment.gives_output_again:
-                    await acknowledge(self.attachment, [Acknowledgement(self._tag, stored)])
+                if self.attachment is not None:
+                    told = Acknowledgement(self._tag, self._user, stored)
+                    await continuation.acknowledge(self.attachment, [told])
 
     def _is_worth_telling(self) -> bool:
         return sum(self._stored.values()) - sum(self._told.values()) >= WORTH_TELLING_BYTES
@@ -74,14 +77,12 @@ class RecordedEnds:
 
     def note(self, attachment: Attachment, execution: Execution, taken: Mapping[OutputStream, int]) -> None:
         """The end of an execution, and all of its output, is in the database."""
-        if not attachment.gives_output_again:
-            return
         sandbox = attachment.details.sandbox_id
         if sandbox not in self._waiting:
             self._waiting[sandbox] = (attachment, [])
             asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._send, sandbox)
         ends = self._waiting[sandbox][1]
-        ends.append(Acknowledgement(str(execution.id), taken, ended=True))
+        ends.append(Acknowledgement(str(execution.id), execution.user, taken, ended=True))
         if len(ends) >= _MOST_AT_ONCE:
             self._send(sandbox)
 
@@ -95,7 +96,7 @@ async def _tell_ends(attachment: Attachment, ends: list[Acknowledgement]) -> Non
     try:
         async for attempt in _attempts():
             with attempt:
-                await acknowledge(attachment, ends)
+                await continuation.acknowledge(attachment, ends)
     except DomainError as error:
         # The sandbox may be gone. Otherwise its provider keeps what nobody wants, within its own bounds.
         _log.info("executions.ends_not_told", sandbox=attachment.details.sandbox_id, error=error.message)

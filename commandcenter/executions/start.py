@@ -23,9 +23,9 @@ from commandcenter.executions.wait import Reading, wait_until_ended
 from commandcenter.idempotency import find_or_insert, fingerprint
 from commandcenter.identifiers import new_id
 from commandcenter.outages import despite_outages
-from commandcenter.providers import processes
+from commandcenter.providers import continuation
 from commandcenter.providers.errors import ProviderUnavailableError
-from commandcenter.providers.output import RunningProcess
+from commandcenter.providers.output import ProcessOutput
 from commandcenter.sandboxes.attachments import attach
 from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
@@ -138,7 +138,7 @@ async def _start(
     given = NOTHING_GIVEN
     try:
         given = (await despite_outages(partial(services.secret_masks.of, sandbox))).given
-        process = await processes.start(
+        process = await continuation.start(
             attach(services, sandbox),
             command=request.command or None,
             cwd=request.cwd,
@@ -148,7 +148,6 @@ async def _start(
             pty=request.terminal,
             timeout_seconds=request.timeout_seconds,
             tag=str(execution.id),
-            keep_output=True,
         )
     except DomainError as error:
         given.hide_in(error)
@@ -161,7 +160,7 @@ async def _start(
 
 
 async def _record_start(
-    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: RunningProcess
+    services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, process: ProcessOutput
 ) -> tuple[Execution, Reading]:
     started = await record_start(services, scope, execution, process.pid)
     # What is not ours any more ends there: another process of ours reads it.

@@ -1,5 +1,9 @@
-"""Masking a stream of output while it comes, however it is split."""
+"""Masking output while it comes, however it is split."""
 
+from collections.abc import Iterator, Mapping
+
+from commandcenter.logs.records import LogStream
+from commandcenter.secrets.masks import SandboxMask
 from commandcenter.secrets.matching import SecretForms, covered
 
 # So much of a secret may be shown, so that a prompt that ends like one begins need not wait.
@@ -40,3 +44,50 @@ class StreamMask:
         kept = self._masked[self._shown :]
         self._shown = max(self._shown, len(self._raw))
         return kept
+
+
+class OutputMask:
+    """Masks the streams of one execution with what its sandbox was given, as far as `mask` knows."""
+
+    def __init__(self, mask: SandboxMask | None, context: Mapping[LogStream, int]) -> None:
+        self._mask = mask
+        self.masked_with = mask.given.count if mask else 0
+        """The sandbox's `secret_count` with which everything so far is masked."""
+        self._streams = {stream: StreamMask(size) for stream, size in context.items() if size}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more secrets are known by now than what came so far is masked with."""
+        return self._mask is not None and self._mask.given.count != self.masked_with
+
+    @property
+    def has_short_beginning(self) -> bool:
+        """Whether some bytes wait only because a secret begins like them."""
+        return any(mask.has_short_beginning for mask in self._streams.values())
+
+    def catch_up(self) -> None:
+        """Mask with what is known now; what was masked with less is added once more."""
+        if self._mask is not None:
+            self.masked_with = self._mask.given.count
+
+    def add(self, stream: LogStream, data: bytes) -> bytes:
+        """Take bytes of a stream; returns those that are decided now."""
+        forms = self._mask.given.forms if self._mask else None
+        if forms is None and stream not in self._streams:
+            return data
+        return self._streams.setdefault(stream, StreamMask()).add(forms, data)
+
+    def beginnings(self) -> Iterator[tuple[LogStream, bytes]]:
+        """What waits only because a secret begins like it; the rest of one is still masked."""
+        for stream, mask in self._streams.items():
+            if mask.has_short_beginning:
+                yield stream, mask.show()
+
+    def end(self, stream: LogStream) -> bytes:
+        """What waits of a stream, because nothing that follows can make more of it."""
+        mask = self._streams.pop(stream, None)
+        return mask.show() if mask is not None else b""
+
+    def begin_anew(self, stream: LogStream, context: int) -> None:
+        """So many bytes that are known come next."""
+        self._streams[stream] = StreamMask(context)

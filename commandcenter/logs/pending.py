@@ -10,7 +10,7 @@ from uuid import UUID
 from commandcenter.clock import now
 from commandcenter.logs.characters import incomplete_tail
 from commandcenter.logs.chunks import LogChunk, LogGap
-from commandcenter.logs.masking import StreamMask
+from commandcenter.logs.masking import OutputMask
 from commandcenter.logs.records import LogStream
 from commandcenter.secrets.masks import SandboxMask
 
@@ -67,8 +67,7 @@ class PendingOutput:
         # The sandbox's `secret_count` with which what was last taken is masked.
         self.taken_with = 0
         self.bytes_added = 0
-        self._masked_with = mask.given.count if mask else 0
-        self._streams = {stream: StreamMask(context=size) for stream, size in (context or {}).items()}
+        self._output_mask = OutputMask(mask, context or {})
         self._context = dict(context or {})
         self._on_stored = on_stored
         self._segments: deque[_Segment] = deque()
@@ -89,7 +88,7 @@ class PendingOutput:
     @property
     def has_short_beginning(self) -> bool:
         """Whether some bytes wait only because a secret begins like them."""
-        return any(mask.has_short_beginning for mask in self._streams.values())
+        return self._output_mask.has_short_beginning
 
     def add(self, stream: LogStream, data: bytes) -> None:
         """Take bytes in the order in which they came."""
@@ -101,19 +100,12 @@ class PendingOutput:
         self._pending_bytes += len(data) - known
         if self._pending_bytes >= MOST_PENDING_BYTES:
             self._room.clear()
-        self._append_masked(stream, data, now())
+        self._append(stream, self._output_mask.add(stream, data), now())
 
     def show_beginnings(self) -> None:
         """Let out what waits only because a secret begins like it; the rest of one is still masked."""
-        for stream, mask in self._streams.items():
-            if mask.has_short_beginning:
-                self._append(stream, mask.show(), now())
-
-    def _append_masked(self, stream: LogStream, data: bytes, at: datetime) -> None:
-        forms = self.mask.given.forms if self.mask else None
-        if forms is not None or stream in self._streams:
-            data = self._streams.setdefault(stream, StreamMask()).add(forms, data)
-        self._append(stream, data, at)
+        for stream, data in self._output_mask.beginnings():
+            self._append(stream, data, now())
 
     def _append(self, stream: LogStream, data: bytes, at: datetime) -> None:
         if not data:
@@ -127,13 +119,32 @@ class PendingOutput:
             self._segments.append(_Segment(stream, bytearray(data), at))
         self._empty.clear()
 
-    def add_gap(self, stream: LogStream, reason: str) -> None:
-        """Say that output of `stream` from here on could not be had."""
-        self._release_all()
-        held = sum(len(segment.data) for segment in self._segments if segment.stream is stream)
-        gap = LogGap(from_offset=self.offsets[stream] + held, to_offset=None, reason=reason)
+    def add_gap(self, stream: LogStream, reason: str, to_offset: int | None = None) -> None:
+        """Say that output of `stream` could not be had from here, up to `to_offset` where that is known.
+
+        What is added next begins there, or here.
+        """
+        reached = self._reached(stream)
+        if self._context.pop(stream, 0) and to_offset is not None and to_offset <= reached:
+            # Only of the context some is missing.
+            self._context[stream] = reached - to_offset
+            self._output_mask.begin_anew(stream, reached - to_offset)
+            return
+        self._release(stream)
+        self._release_unfinished()
+        gap = LogGap(from_offset=self._reached(stream), to_offset=to_offset, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
         self._empty.clear()
+
+    def _reached(self, stream: LogStream) -> int:
+        """The offset at which what is added next to a stream begins."""
+        reached = self.offsets[stream]
+        for segment in self._segments:
+            if segment.stream is stream:
+                reached += len(segment.data)
+                if segment.gap is not None and segment.gap.to_offset is not None:
+                    reached = segment.gap.to_offset
+        return reached
 
     async def wait_for_room(self) -> None:
         """Wait until more may be added; raises `OwnershipLostError` once it never will be."""
@@ -155,7 +166,7 @@ class PendingOutput:
     def take(self, most_bytes: int) -> list[LogChunk]:
         """The next chunks, about `most_bytes` in all; call `stored` once they are in the database."""
         self._mask_anew_if_needed()
-        self.taken_with = self._masked_with
+        self.taken_with = self._output_mask.masked_with
         chunks: list[LogChunk] = []
         taken = 0
         while self._segments and taken < most_bytes:
@@ -188,7 +199,6 @@ class PendingOutput:
         self.lost_ownership = True
         self._segments.clear()
         self._unfinished.clear()
-        self._streams.clear()
         self._room.set()
         self._empty.set()
 
@@ -212,6 +222,8 @@ class PendingOutput:
         self.last_sequence += 1
         offset = self.offsets[segment.stream]
         self.offsets[segment.stream] = offset + len(data)
+        if segment.gap is not None and segment.gap.to_offset is not None:
+            self.offsets[segment.stream] = segment.gap.to_offset
         return LogChunk(
             execution_id=self.execution_id,
             execution_number=self.execution_number,
@@ -233,35 +245,35 @@ class PendingOutput:
 
     def _mask_anew_if_needed(self) -> None:
         """What waits here and was masked with fewer secrets than are known now is masked once more."""
-        if self.mask is None or self.mask.given.count == self._masked_with:
+        if not self._output_mask.is_behind:
             return
-        self._masked_with = self.mask.given.count
+        self._output_mask.catch_up()
         segments, self._segments = self._segments, deque()
         unfinished, self._unfinished = self._unfinished, {}
         waiting = {segment.stream for segment in segments}
-        kept = {stream: self._streams.pop(stream) for stream in waiting if stream in self._streams}
+        kept = {stream: self._output_mask.end(stream) for stream in waiting}
         for segment in segments:
             if segment.gap is None:
-                self._append_masked(segment.stream, bytes(segment.data), segment.at)
+                masked = self._output_mask.add(segment.stream, bytes(segment.data))
+                self._append(segment.stream, masked, segment.at)
             else:
                 self._release(segment.stream)
                 self._segments.append(segment)
-        for stream, data in unfinished.items():
-            self._append_masked(stream, data, now())
-        for stream, mask in kept.items():
-            self._append_masked(stream, mask.show(), now())
+        for stream, data in [*unfinished.items(), *kept.items()]:
+            self._append(stream, self._output_mask.add(stream, data), now())
         if self._is_finished:
             self._release_all()
 
     def _release(self, stream: LogStream) -> None:
         """Let out what waits of a stream, because nothing that follows can make more of it."""
-        mask = self._streams.pop(stream, None)
-        if mask is not None:
-            self._append(stream, mask.show(), now())
+        self._append(stream, self._output_mask.end(stream), now())
 
     def _release_all(self) -> None:
-        for stream in [*self._streams]:
+        for stream in LogStream:
             self._release(stream)
+        self._release_unfinished()
+
+    def _release_unfinished(self) -> None:
         unfinished, self._unfinished = self._unfinished, {}
         for stream, data in unfinished.items():
             self._segments.append(_Segment(stream, bytearray(data), now()))

@@ -15,15 +15,16 @@ _PATH = "/runtime/acknowledgements"
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What is stored of the process that was started with `tag`: bytes of each stream, and its end."""
+    """What is stored of the process that `user` started with `tag`: bytes of each stream, and its end."""
 
     tag: str
+    user: str | None
     taken: Mapping[OutputStream, int]
     ended: bool = False
 
 
-async def acknowledge(attachment: Attachment, acknowledgements: Sequence[Acknowledgement]) -> None:
-    """Tell it, for up to 1,000 processes of one sandbox; only where the attachment `gives_output_again`."""
+async def tell(attachment: Attachment, acknowledgements: Sequence[Acknowledgement]) -> None:
+    """Tell our runtime, for up to 1,000 processes of one sandbox."""
     body = [{"tag": each.tag, "taken": dict(each.taken), "ended": each.ended} for each in acknowledgements]
     async with attachment.errors(Subject.PROCESS):
         answer = await attachment.transfers.post(_PATH, json=body, timeout=attachment.request_seconds)

@@ -33,6 +33,8 @@ from commandcenter.providers.mapping import Subject, domain_error, raise_if_canc
 from commandcenter.providers.phrasing import unavailable
 
 SandboxState = Literal["running", "paused"]
+Continuation = Literal["replay", "spool"]
+"""Who keeps output that was not read: the provider itself, or a program of ours in the sandbox."""
 
 # How often the provider is asked to send a sign of life on a silent stream.
 KEEPALIVE_SECONDS = 50
@@ -106,9 +108,9 @@ class Attachment:
         self._url = self._config.get_sandbox_url(details.sandbox_id, details.domain)
 
     @property
-    def gives_output_again(self) -> bool:
-        """Whether output that was written can be had again from an offset; E2B's cloud drops it."""
-        return self._account.kind == "local"
+    def continuation(self) -> Continuation:
+        """How output can be had again from an offset; E2B's cloud itself drops what nobody reads."""
+        return "replay" if self._account.kind == "local" else "spool"
 
     @cached_property
     def processes(self) -> ProcessClient:

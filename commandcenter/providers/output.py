@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -35,6 +35,44 @@ class Output:
 
     stream: OutputStream
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Output of a stream that could not be kept, and why: bytes `[from_offset, to_offset)`.
+
+    Without `to_offset` nobody knows how much is missing; what follows is counted on from `from_offset`.
+    """
+
+    stream: OutputStream
+    from_offset: int
+    to_offset: int | None
+    reason: str
+
+
+class ProcessOutput(Protocol):
+    """What `RunningProcess` is, also where output comes another way: then some of it may be `Missing`."""
+
+    @property
+    def attachment(self) -> Attachment:
+        """The way to its sandbox."""
+
+    @property
+    def pid(self) -> int:
+        """The process's number in its sandbox; 0 where it has ended and nobody knows it any more."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> Output | Missing | Ended: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def aclose(self) -> None:
+        """Stop reading; the process goes on."""
 
 
 class RunningProcess:

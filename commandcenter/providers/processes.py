@@ -60,7 +60,7 @@ async def start(
 
     At `timeout_seconds` the provider ends the process, at E2B not its children: to end all of a command,
     use `process_groups.cancel`. `tag` is shown by `list_processes`, to find the process again after a crash.
-    With `keep_output`, where the attachment `gives_output_again`, output and end are kept until they are
+    With `keep_output`, where `attachment.continuation` is "replay", output and end are kept until they are
     acknowledged (`acknowledgements`): who does not do so holds the process up.
     """
     arguments = ["-i", "-l"] if command is None else ["-l", "-c", command]
@@ -106,7 +106,7 @@ async def start_program(
     if deadline is not None:
         # As a header alone: the client's own deadline would cut off the last output at the same moment.
         headers["connect-timeout-ms"] = str(deadline)
-    if keep_output and attachment.gives_output_again:
+    if keep_output and attachment.continuation == "replay":
         headers[_OUTPUT_KEPT] = "until-acknowledged"
     events = attachment.processes.start(request, headers=headers)
     return await opened(attachment, cast(ProcessEvents, events), may_time_out=deadline is not None)
@@ -118,8 +118,8 @@ async def connect(
     """Read on from a process, by its number or its tag; raises `ProcessNotFoundError` once it has ended.
 
     With `taken`, the bytes of each stream that were read before, the output goes on exactly there, also
-    some moments after the process's end, or until that was acknowledged: only where the attachment
-    `gives_output_again`.
+    some moments after the process's end, or until that was acknowledged: only where
+    `attachment.continuation` is "replay".
     """
     headers = dict(_KEEPALIVE)
     if taken is not None:

@@ -60,6 +60,30 @@ def test_a_gap_stands_where_output_stopped(steps: list[tuple[LogStream, bytes | 
     assert [(chunk.stream, chunk.gap.from_offset) for chunk in chunks if chunk.gap] == expected
 
 
+@given(st.lists(st.one_of(st.binary(max_size=12), st.integers(1, 10**12), TAKES.map(str))))
+def test_output_goes_on_behind_a_gap_of_known_size(steps: list[bytes | int | str]) -> None:
+    pending = new_pending()
+    reached, expected = 0, []
+    chunks: list[LogChunk] = []
+    for step in steps:
+        match step:
+            case bytes():
+                pending.add(LogStream.STDOUT, step)
+                reached += len(step)
+            case int():
+                expected.append((reached, reached + step))
+                reached += step
+                pending.add_gap(LogStream.STDOUT, "lost", reached)
+            case str():
+                chunks += stored(pending, int(step))
+    pending.finish()
+    chunks += stored(pending)
+    assert [(chunk.gap.from_offset, chunk.gap.to_offset) for chunk in chunks if chunk.gap] == expected
+    assert pending.offsets[LogStream.STDOUT] == reached
+    written = sum(len(step) for step in steps if isinstance(step, bytes))
+    assert sum(len(chunk.data) for chunk in chunks) == written
+
+
 @given(st.lists(st.tuples(st.text(max_size=20), st.integers(1, 30)), max_size=20))
 def test_no_character_is_cut_however_writes_split_it(parts: list[tuple[str, int]]) -> None:
     pending = new_pending()
