@@ -231,7 +231,7 @@ def forms(value: str) -> list[bytes]:
 
 async def dump(database: Database) -> bytes:
     """Everything that is stored, as text and as the bytes themselves."""
-    parts = []
+    parts: list[bytes] = []
     async with database.system_transaction() as session:
         for table in Record.metadata.sorted_tables:
             for row in await session.execute(select(table)):

@@ -21,6 +21,7 @@ from commandcenter.secrets.keyring import Keyring, new_key
 from commandcenter.secrets.records import Secret, SecretVersion
 from commandcenter.secrets.rotation import discard_unreadable, rotate_secrets
 from commandcenter.settings import Settings
+from processes.administration import rotate
 
 VALUE = "correct horse battery staple"
 OLD, NEW = new_key(), new_key()
@@ -100,14 +101,15 @@ async def test_a_process_without_the_installations_key_does_not_start(
 
 
 async def test_rotation_encrypts_everything_with_the_first_key_and_may_be_repeated(
-    database: Database, tmp_path: Path
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     old = await open_keyring(database, settings(tmp_path, OLD))
     await add_secrets(database, old, count=450)
     written = await values(database, old)
-    both = await open_keyring(database, settings(tmp_path, NEW, OLD))
-    assert await rotate_secrets(database, both) == 450
-    assert await rotate_secrets(database, both) == 0
+    both = settings(tmp_path, NEW, OLD).model_copy(update={"database_url": database_url})
+    await open_keyring(database, both)
+    assert await rotate(both, discard=False) == (450, [])
+    assert await rotate(both, discard=False) == (0, [])
     assert await values(database, await open_keyring(database, settings(tmp_path, NEW))) == written
     with pytest.raises(UnknownSecretsKeyError):
         await open_keyring(database, settings(tmp_path, OLD))
