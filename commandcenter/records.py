@@ -9,6 +9,7 @@ from commandcenter.keys.records import ApiKey
 from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
 from commandcenter.sandboxes.records import ProviderQueue, Sandbox
+from commandcenter.secrets.records import SandboxSecret, Secret, SecretVersion
 from commandcenter.snapshots.records import Snapshot
 
 __all__ = [
@@ -22,6 +23,9 @@ __all__ = [
     "ProviderQueue",
     "Record",
     "Sandbox",
+    "SandboxSecret",
+    "Secret",
+    "SecretVersion",
     "SignInLink",
     "Snapshot",
 ]

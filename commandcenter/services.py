@@ -20,6 +20,9 @@ from commandcenter.rates.allowances import RateLimits
 from commandcenter.rates.counters import SharedCounters
 from commandcenter.records import Record
 from commandcenter.sandboxes.create_ownership import OwnedCreations
+from commandcenter.secrets.key_source import open_keyring
+from commandcenter.secrets.keyring import Keyring
+from commandcenter.secrets.masks import SecretMasks
 from commandcenter.settings import Settings
 from commandcenter.signals import Signals
 
@@ -33,7 +36,8 @@ class Services:
     """One process's means.
 
     `instance_id` marks this installation at the providers; `process_id` marks this process as the owner of
-    the executions that it reads and the sandboxes that it makes; `signing_key` signs short-lived links.
+    the executions that it reads and the sandboxes that it makes; `signing_key` signs short-lived links;
+    `keyring` encrypts secrets, and `secret_masks` hides them.
     """
 
     settings: Settings
@@ -48,6 +52,8 @@ class Services:
     owned_executions: OwnedExecutions
     owned_creations: OwnedCreations
     recorded_ends: RecordedEnds
+    keyring: Keyring
+    secret_masks: SecretMasks
     instance_id: UUID
     signing_key: bytes
     process_id: UUID
@@ -69,6 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.require_safe_role()
         async with database.system_transaction() as session:
             instance = await load_instance(session)
+        keyring = await open_keyring(database, settings)
         process_id = new_id()
         signals = await stack.enter_async_context(Signals(settings.redis_url))
         measurements = Measurements(settings.redis_url)
@@ -96,6 +103,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             owned_executions=OwnedExecutions(),
             owned_creations=OwnedCreations(),
             recorded_ends=RecordedEnds(background),
+            keyring=keyring,
+            secret_masks=SecretMasks(database, keyring),
             instance_id=instance.id,
             signing_key=instance.signing_key,
             process_id=process_id,

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     default_template: str = Field(
         default="base", description="Template of sandboxes whose request names none."
     )
+    secrets_key: SecretStr | None = Field(
+        default=None,
+        description="Encrypts the projects' secrets: 32 bytes in base64 (`openssl rand -base64 32`). "
+        "Several, with commas between: the first encrypts, all decrypt. Unset: the file `secrets.key` in "
+        "`COMMANDCENTER_HOME`, which the first start makes.",
+    )
     database_pool_size: int = Field(
         default=20, ge=2, le=200, description="Most database connections that one process holds open."
     )

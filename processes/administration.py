@@ -12,6 +12,8 @@ from commandcenter.clock import now
 from commandcenter.database import Database
 from commandcenter.keys.actions import create_key
 from commandcenter.projects.records import Project
+from commandcenter.secrets.key_source import VARIABLE, given_keyring, key_file
+from commandcenter.secrets.rotation import discard_unreadable, rotate_secrets
 from commandcenter.settings import Settings
 from processes.embedded.postgresql import EmbeddedPostgresql
 from processes.errors import StartError
@@ -60,6 +62,19 @@ async def make_sign_in_link(settings: Settings) -> str:
     async with _database(settings) as database:
         token = await create_sign_in_link(database, await administrator_key(database))
         return f"{settings.address}/sign-in?token={token}"
+
+
+async def rotate(settings: Settings, *, discard: bool) -> tuple[int, list[str]]:
+    """Encrypt all secrets with the first key, with `discard` without those whose key is lost.
+
+    Returns how many values were encrypted anew, and the names of the secrets that were removed.
+    """
+    keyring = given_keyring(settings)
+    if keyring is None:
+        raise StartError(f"There is no key: neither in {VARIABLE} nor in {key_file(settings)}.")
+    async with _database(settings) as database:
+        discarded = await discard_unreadable(database, keyring, ACTOR) if discard else []
+        return await rotate_secrets(database, keyring), discarded
 
 
 @asynccontextmanager

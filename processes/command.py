@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from commandcenter.access.scope import Role
 from commandcenter.errors import DomainError
+from commandcenter.secrets.errors import SecretsKeyError
 from commandcenter.settings import Settings, get_settings
 from processes.errors import StartError
 
@@ -22,7 +23,7 @@ def main() -> None:
     """Run the command; what the operator can mend is said in one line."""
     try:
         commands(prog_name="commandcenter")
-    except (StartError, DomainError) as error:
+    except (StartError, DomainError, SecretsKeyError) as error:
         click.echo(f"commandcenter: {error}", err=True)
         sys.exit(1)
     except ValidationError as error:
@@ -128,6 +129,23 @@ def create_sign_in_link() -> None:
     from processes.administration import make_sign_in_link
 
     click.echo(asyncio.run(make_sign_in_link(get_settings())))
+
+
+@commands.group()
+def secrets() -> None:
+    """For whoever keeps the key that encrypts the projects' secrets."""
+
+
+@secrets.command()
+@click.option("--discard-unreadable", is_flag=True, help="Remove the secrets whose key is lost.")
+def rotate(discard_unreadable: bool) -> None:
+    """Encrypt all secrets anew with the first key of COMMANDCENTER_SECRETS_KEY; safe to repeat."""
+    from processes.administration import rotate as rotate_all
+
+    count, discarded = asyncio.run(rotate_all(get_settings(), discard=discard_unreadable))
+    for name in discarded:
+        click.echo(f"{name}: removed, its key is lost")
+    click.echo(f"{count} values are encrypted with another key than before.")
 
 
 def _ready_to_serve(process: str) -> Settings:

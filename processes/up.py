@@ -9,6 +9,8 @@ from commandcenter.access.bootstrap import bootstrap
 from commandcenter.access.sign_in import administrator_key, create_sign_in_link
 from commandcenter.database import Database
 from commandcenter.errors import DomainError
+from commandcenter.secrets.errors import SecretsKeyError
+from commandcenter.secrets.key_source import open_keyring
 from commandcenter.settings import Settings
 from processes.errors import StartError
 from processes.home import Home, locked, open_home
@@ -113,9 +115,10 @@ async def _prepare_database(settings: Settings, home: Home, screen: Screen, data
         await require_database(database, settings)
         await asyncio.to_thread(migrate, database_url)
         await bootstrap(database, home.admin_key)
+        await open_keyring(database, settings)
         token = await create_sign_in_link(database, await administrator_key(database))
-    except DomainError as error:
-        raise StartError(error.message) from error
+    except (DomainError, SecretsKeyError) as error:
+        raise StartError(str(error)) from error
     finally:
         await database.close()
     screen.step("database", "ready", time.monotonic() - started)

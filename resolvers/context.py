@@ -15,6 +15,8 @@ from commandcenter.projects.queries import find_projects
 from commandcenter.projects.records import Project
 from commandcenter.sandboxes.queries import find_sandboxes
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.secrets.queries import find_secrets
+from commandcenter.secrets.records import Secret
 from commandcenter.services import Services
 from commandcenter.snapshots.queries import find_snapshots
 from commandcenter.snapshots.records import Snapshot
@@ -37,6 +39,7 @@ class Context:
         self.executions: DataLoader[UUID, Execution | None] = self._loader(find_executions)
         self.snapshots: DataLoader[UUID, Snapshot | None] = self._loader(find_snapshots)
         self.projects: DataLoader[UUID, Project | None] = self._loader(find_projects)
+        self.secrets: DataLoader[UUID, Secret | None] = self._loader(find_secrets)
         self.file_reads = FileReads(services)
 
     def _loader(self, find: Find[Item]) -> DataLoader[UUID, Item | None]:

@@ -25,6 +25,8 @@ async def node(info: Info, text: str) -> object | None:
             return await info.context.snapshots.load(key)
         case "Project":
             return await info.context.projects.load(key)
+        case "Secret":
+            return await info.context.secrets.load(key)
         case _:
             return None
 

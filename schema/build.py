@@ -24,6 +24,7 @@ from schema.projects import ProjectMutations, ProjectQueries
 from schema.providers import ProviderQueries
 from schema.sandbox_operations import SandboxMutations, SandboxQueries, SandboxSubscriptions
 from schema.scalars import SCALARS
+from schema.secrets import SecretMutations, SecretQueries
 from schema.snapshots import SnapshotMutations, SnapshotQueries
 from schema.views import view
 
@@ -35,6 +36,7 @@ QUERIES = (
     HealthQueries,
     EventQueries,
     SnapshotQueries,
+    SecretQueries,
 )
 MUTATIONS = (
     SandboxMutations,
@@ -43,6 +45,7 @@ MUTATIONS = (
     FileMutations,
     ProjectMutations,
     KeyMutations,
+    SecretMutations,
 )
 SUBSCRIPTIONS = (LogSubscriptions, SandboxSubscriptions, ExecutionSubscriptions, FileSubscriptions)
 

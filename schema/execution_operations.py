@@ -34,6 +34,11 @@ class ExecuteCommandInput:
     envs: list[EnvVarInput] | None = strawberry.field(
         default=None, description="Environment variables of this command."
     )
+    secrets: list[str] | None = strawberry.field(
+        default=None,
+        description="Names of the project's secrets: this command gets their present values as environment "
+        "variables. From now on they are masked in all output of the sandbox.",
+    )
     timeout_seconds: int | None = strawberry.field(
         default=None, description="End it after so many seconds; never unless given."
     )
@@ -151,6 +156,7 @@ class ExecutionMutations:
                 cwd=input.cwd,
                 user=input.user,
                 environment=environment_of(input.envs),
+                secrets=tuple(input.secrets or ()),
                 timeout_seconds=input.timeout_seconds,
                 stdin=input.stdin,
                 idempotency_key=input.idempotency_key,

@@ -18,7 +18,7 @@ describe_enum(
     {
         "VIEWER": "Look at everything of the project.",
         "OPERATOR": "Make, use and end sandboxes.",
-        "ADMINISTRATOR": "Change the project's limits and keys.",
+        "ADMINISTRATOR": "Change the project's limits, keys and secrets.",
     },
 )
 

@@ -89,6 +89,11 @@ class CreateSandboxInput:
     envs: list[EnvVarInput] | None = strawberry.field(
         default=None, description="Environment variables of every command in it."
     )
+    secrets: list[str] | None = strawberry.field(
+        default=None,
+        description="Names of the project's secrets: every command in it gets their present values as "
+        "environment variables. They are masked in all its output.",
+    )
     metadata: JSON | None = strawberry.field(default=None, description="A JSON object of your own.")
     allow_internet: bool | None = strawberry.field(
         default=None, description="Whether it may reach the internet; false unless given."
@@ -107,6 +112,7 @@ class CreateSandboxInput:
             idle_timeout_seconds=self.idle_timeout_seconds,
             on_timeout=self.on_timeout or TimeoutAction.TERMINATE,
             environment=environment_of(self.envs),
+            secrets=tuple(self.secrets or ()),
             metadata={} if self.metadata is None else cast("dict[str, Any]", self.metadata),
             allow_internet=bool(self.allow_internet),
             idempotency_key=self.idempotency_key,

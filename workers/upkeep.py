@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from commandcenter.sandboxes.patience import Patience
 from commandcenter.sandboxes.reconcile import reconcile
 from commandcenter.sandboxes.upkeep import keep_up, providers_in_use
+from commandcenter.secrets.upkeep import forget_replaced_values
 from commandcenter.services import Services
 from commandcenter.snapshots.settle import settle_snapshots
 from workers.turns import take_alone
@@ -51,6 +52,12 @@ async def reconcile_providers(context: dict[str, Any]) -> None:
         for provider in services.providers
     }
     await _side_by_side("reconcile", rounds)
+
+
+async def forget_secrets(context: dict[str, Any]) -> None:
+    """Remove values of secrets that were replaced and that no sandbox has any more."""
+    services: Services = context["services"]
+    await take_alone(context["redis"], "forget secrets", partial(forget_replaced_values, services.database))
 
 
 async def _side_by_side(kind: str, rounds: Mapping[str, Awaitable[None]]) -> None:

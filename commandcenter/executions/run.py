@@ -1,12 +1,14 @@
 """Reading a running execution to its end: every byte to the recorder, then the end that was seen."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import structlog
 
 from commandcenter.access.scope import Scope
+from commandcenter.errors import DomainError
 from commandcenter.executions.leftovers import end_leftover
 from commandcenter.executions.milestones import record_end, record_loss, record_start
 from commandcenter.executions.reconnect import reconnect
@@ -22,6 +24,7 @@ from commandcenter.providers.errors import OutputInterruptedError
 from commandcenter.providers.output import Missing, OutputStream, ProcessOutput
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.secrets.masks import SandboxMask
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -43,25 +46,34 @@ async def run_execution(
 
     Returns the ended execution; None where another process of ours owns it now.
     """
-    return await _Run(services, scope, sandbox, execution).to_its_end(process)
+    mask = await _mask_of(services, sandbox, execution)
+    return await _Run(services, scope, sandbox, execution, mask).to_its_end(process)
 
 
 async def read_on(services: Services, scope: Scope, execution: Execution) -> Execution | None:
     """The same for one that another process of ours has read so far, from what is stored."""
     sandbox = await despite_outages(partial(_sandbox_of, services, scope, execution))
-    return await _Run(services, scope, sandbox, execution).to_its_end(None)
+    mask = await _mask_of(services, sandbox, execution)
+    return await _Run(services, scope, sandbox, execution, mask).to_its_end(None)
 
 
 class _Run:
     """One execution on its way to its end."""
 
-    def __init__(self, services: Services, scope: Scope, sandbox: Sandbox, execution: Execution) -> None:
+    def __init__(
+        self, services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, mask: SandboxMask
+    ) -> None:
         self._services = services
         self._scope = scope
         self._sandbox = sandbox
         self._execution = execution
         stored = {stream: execution.stored_bytes(stream) for stream in output_streams(execution)}
-        self._taken = {name: stored[stream] for name, stream in _STREAMS.items() if stream in stored}
+        # Read again from a little before, where a secret may have begun whose rest is not stored.
+        context = {stream: min(size, mask.given.context_bytes) for stream, size in stored.items()}
+        self._taken = {
+            name: stored[stream] - context[stream] for name, stream in _STREAMS.items() if stream in stored
+        }
+        self._mask = mask
         self._safekeeping = Safekeeping(services.background, execution)
         self._pending = PendingOutput(
             project_id=execution.project_id,
@@ -71,6 +83,8 @@ class _Run:
             last_sequence=execution.last_sequence,
             offsets=stored,
             on_stored=self._note_stored,
+            mask=mask,
+            context=context,
         )
 
     async def to_its_end(self, process: ProcessOutput | None) -> Execution | None:
@@ -79,8 +93,10 @@ class _Run:
         try:
             try:
                 end = await self._read_to_end(process)
+                end = replace(end, error=self._mask.given.hide(end.error) if end.error else end.error)
             except OutputInterruptedError as interrupted:
-                return await self._lose(interrupted)
+                message = self._mask.given.hide(interrupted.message)
+                return await self._lose(OutputInterruptedError(message, interrupted.reason))
             await services.recorder.drain(self._pending)
             ended = await self._despite_outages(record_end, self._sandbox, execution, end)
         except OwnershipLostError:
@@ -148,7 +164,9 @@ class _Run:
         self._safekeeping.note(self._stored())
 
     def _stored(self) -> dict[OutputStream, int]:
-        return {name: self._pending.stored_offsets[_STREAMS[name]] for name in self._taken}
+        """What another process of ours would not want again."""
+        context = self._mask.given.context_bytes
+        return {name: max(self._pending.stored_offsets[_STREAMS[name]] - context, 0) for name in self._taken}
 
     async def _despite_outages(self, record: Any, *values: Any) -> Execution | None:
         return await despite_outages(partial(record, self._services, self._scope, *values))
@@ -159,6 +177,15 @@ def _current_task() -> asyncio.Task[object]:
     if task is None:
         raise RuntimeError("An execution is read by a task.")
     return task
+
+
+async def _mask_of(services: Services, sandbox: Sandbox, execution: Execution) -> SandboxMask:
+    try:
+        return await despite_outages(partial(services.secret_masks.of, sandbox))
+    except DomainError:
+        # Nothing is read that could not be masked; a process that has the key may take it over.
+        services.owned_executions.discard(execution.id)
+        raise
 
 
 async def _sandbox_of(services: Services, scope: Scope, execution: Execution) -> Sandbox:

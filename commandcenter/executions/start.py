@@ -31,6 +31,8 @@ from commandcenter.sandboxes.errors import SandboxStateError
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.sandboxes.states import SandboxStatus
+from commandcenter.secrets.give import give_secrets
+from commandcenter.secrets.given import NOTHING_GIVEN, read_given
 from commandcenter.services import Services
 
 # Each holds a connection and some megabytes of output on its way.
@@ -98,14 +100,16 @@ async def _insert(
     running = select(func.count()).where(Execution.sandbox_id == sandbox_id, NOT_ENDED)
     if (await session.execute(running)).scalar_one() >= MOST_RUNNING:
         raise RunningExecutionsQuotaError(MOST_RUNNING)
+    await give_secrets(session, scope, sandbox, request.secrets)
+    given = await read_given(session, services.keyring, sandbox.id, sandbox.secret_count)
     execution = Execution(
         id=new_id(),
         project_id=scope.project_id,
         sandbox_id=sandbox.id,
         incarnation=sandbox.incarnation,
         number=sandbox.execution_count,
-        command=request.command,
-        cwd=request.cwd,
+        command=given.hide(request.command),
+        cwd=given.hide(request.cwd) if request.cwd else None,
         user=request.user,
         status=ExecutionStatus.QUEUED,
         has_stdin=request.stdin,
@@ -131,12 +135,14 @@ async def _start(
     services: Services, scope: Scope, sandbox: Sandbox, execution: Execution, request: StartExecution
 ) -> tuple[Execution, Reading]:
     """Start the process, and begin to read it."""
+    given = NOTHING_GIVEN
     try:
+        given = (await despite_outages(partial(services.secret_masks.of, sandbox))).given
         process = await continuation.start(
             attach(services, sandbox),
             command=request.command or None,
             cwd=request.cwd,
-            envs=request.environment,
+            envs=given.environment(request.environment, request.secrets),
             user=request.user,
             stdin=request.stdin,
             pty=request.terminal,
@@ -144,6 +150,7 @@ async def _start(
             tag=str(execution.id),
         )
     except DomainError as error:
+        given.hide_in(error)
         await despite_outages(partial(_record_failure, services, scope, execution, error))
         services.owned_executions.discard(execution.id)
         if isinstance(error, ProviderUnavailableError):

@@ -10,7 +10,9 @@ from uuid import UUID
 from commandcenter.clock import now
 from commandcenter.logs.characters import incomplete_tail
 from commandcenter.logs.chunks import LogChunk, LogGap
+from commandcenter.logs.masking import OutputMask
 from commandcenter.logs.records import LogStream
+from commandcenter.secrets.masks import SandboxMask
 
 LARGEST_CHUNK_BYTES = 64 * 1024
 MOST_PENDING_BYTES = 2 * 1024 * 1024
@@ -34,6 +36,10 @@ class PendingOutput:
     `offsets` say how much of each stream is stored from before; `on_stored` is called each time that more is.
     Who adds waits for room first, and so slows the process that writes rather than losing anything or
     growing. Only the recorder takes from it.
+
+    `mask` says which secrets are hidden; what may be the beginning of one waits for what follows it.
+    `context` says how many bytes before each stream's offset are added first: whoever goes on with output
+    that is stored needs them to see a secret's rest (`mask.given.context_bytes`, or as many as there are).
     """
 
     def __init__(
@@ -46,6 +52,8 @@ class PendingOutput:
         last_sequence: int = 0,
         offsets: Mapping[LogStream, int] | None = None,
         on_stored: Callable[[], None] = lambda: None,
+        mask: SandboxMask | None = None,
+        context: Mapping[LogStream, int] | None = None,
     ) -> None:
         self.project_id = project_id
         self.sandbox_id = sandbox_id
@@ -55,6 +63,12 @@ class PendingOutput:
         self.offsets: dict[LogStream, int] = {**dict.fromkeys(LogStream, 0), **(offsets or {})}
         self.stored_offsets = dict(self.offsets)
         self.lost_ownership = False
+        self.mask = mask
+        # The sandbox's `secret_count` with which what was last taken is masked.
+        self.taken_with = 0
+        self.bytes_added = 0
+        self._output_mask = OutputMask(mask, context or {})
+        self._context = dict(context or {})
         self._on_stored = on_stored
         self._segments: deque[_Segment] = deque()
         # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
@@ -71,20 +85,38 @@ class PendingOutput:
         """Whether there is anything to store."""
         return bool(self._segments)
 
+    @property
+    def has_short_beginning(self) -> bool:
+        """Whether some bytes wait only because a secret begins like them."""
+        return self._output_mask.has_short_beginning
+
     def add(self, stream: LogStream, data: bytes) -> None:
         """Take bytes in the order in which they came."""
-        self._append(stream, self._unfinished.pop(stream, b"") + data)
-        self._pending_bytes += len(data)
+        self._mask_anew_if_needed()
+        known = min(self._context.get(stream, 0), len(data))
+        if known:
+            self._context[stream] -= known
+        self.bytes_added += len(data)
+        self._pending_bytes += len(data) - known
         if self._pending_bytes >= MOST_PENDING_BYTES:
             self._room.clear()
+        self._append(stream, self._output_mask.add(stream, data), now())
 
-    def _append(self, stream: LogStream, data: bytes) -> None:
+    def show_beginnings(self) -> None:
+        """Let out what waits only because a secret begins like it; the rest of one is still masked."""
+        for stream, data in self._output_mask.beginnings():
+            self._append(stream, data, now())
+
+    def _append(self, stream: LogStream, data: bytes, at: datetime) -> None:
+        if not data:
+            return
+        data = self._unfinished.pop(stream, b"") + data
         last = self._segments[-1] if self._segments else None
         follows_on = last is not None and last.stream is stream and last.gap is None
         if last is not None and follows_on and len(last.data) < LARGEST_CHUNK_BYTES:
             last.data += data
         else:
-            self._segments.append(_Segment(stream, bytearray(data), now()))
+            self._segments.append(_Segment(stream, bytearray(data), at))
         self._empty.clear()
 
     def add_gap(self, stream: LogStream, reason: str, to_offset: int | None = None) -> None:
@@ -92,6 +124,13 @@ class PendingOutput:
 
         What is added next begins there, or here.
         """
+        reached = self._reached(stream)
+        if self._context.pop(stream, 0) and to_offset is not None and to_offset <= reached:
+            # Only of the context some is missing.
+            self._context[stream] = reached - to_offset
+            self._output_mask.begin_anew(stream, reached - to_offset)
+            return
+        self._release(stream)
         self._release_unfinished()
         gap = LogGap(from_offset=self._reached(stream), to_offset=to_offset, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
@@ -116,7 +155,7 @@ class PendingOutput:
     def finish(self) -> None:
         """Note that no more comes: the beginnings of characters are then output like any other."""
         self._is_finished = True
-        self._release_unfinished()
+        self._release_all()
 
     async def wait_until_stored(self) -> None:
         """Wait until everything that was added is in the database; raises `OwnershipLostError`."""
@@ -126,6 +165,8 @@ class PendingOutput:
 
     def take(self, most_bytes: int) -> list[LogChunk]:
         """The next chunks, about `most_bytes` in all; call `stored` once they are in the database."""
+        self._mask_anew_if_needed()
+        self.taken_with = self._output_mask.masked_with
         chunks: list[LogChunk] = []
         taken = 0
         while self._segments and taken < most_bytes:
@@ -145,6 +186,13 @@ class PendingOutput:
         if not self._segments:
             self._empty.set()
         self._on_stored()
+
+    def take_back(self, chunks: list[LogChunk]) -> None:
+        """Note that the chunks were not stored: they come again, masked with what the mask says by then."""
+        for chunk in reversed(chunks):
+            self._segments.appendleft(_Segment(chunk.stream, bytearray(chunk.data), chunk.at, chunk.gap))
+            self.last_sequence = chunk.sequence - 1
+            self.offsets[chunk.stream] = chunk.offset
 
     def disown(self) -> None:
         """Let go: somebody else owns the execution."""
@@ -193,6 +241,36 @@ class PendingOutput:
             if segment.stream is stream:
                 return segment.gap is None
         return not self._is_finished
+
+    def _mask_anew_if_needed(self) -> None:
+        """What waits here and was masked with fewer secrets than are known now is masked once more."""
+        if not self._output_mask.is_behind:
+            return
+        self._output_mask.catch_up()
+        segments, self._segments = self._segments, deque()
+        unfinished, self._unfinished = self._unfinished, {}
+        waiting = {segment.stream for segment in segments}
+        kept = {stream: self._output_mask.end(stream) for stream in waiting}
+        for segment in segments:
+            if segment.gap is None:
+                masked = self._output_mask.add(segment.stream, bytes(segment.data))
+                self._append(segment.stream, masked, segment.at)
+            else:
+                self._release(segment.stream)
+                self._segments.append(segment)
+        for stream, data in [*unfinished.items(), *kept.items()]:
+            self._append(stream, self._output_mask.add(stream, data), now())
+        if self._is_finished:
+            self._release_all()
+
+    def _release(self, stream: LogStream) -> None:
+        """Let out what waits of a stream, because nothing that follows can make more of it."""
+        self._append(stream, self._output_mask.end(stream), now())
+
+    def _release_all(self) -> None:
+        for stream in LogStream:
+            self._release(stream)
+        self._release_unfinished()
 
     def _release_unfinished(self) -> None:
         unfinished, self._unfinished = self._unfinished, {}

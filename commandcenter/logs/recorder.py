@@ -16,16 +16,19 @@ from uuid import UUID
 import structlog
 
 from commandcenter.database import Database
+from commandcenter.errors import DomainError
 from commandcenter.logs.chunks import LogChunk
 from commandcenter.logs.feed import LogFeed
 from commandcenter.logs.pending import PendingOutput
-from commandcenter.logs.store import store_chunks
+from commandcenter.logs.store import StoredChunks, store_chunks
 from commandcenter.outages import despite_outages
 from commandcenter.signals import Signals, log_payload, log_topic
 
 _log = structlog.get_logger()
 
 _GATHER_SECONDS = 0.005
+# The rest of a write that was split on its way comes sooner.
+_LONGEST_DOUBT_SECONDS = 0.05
 _ROUND_BYTES = 4 * 1024 * 1024
 _LEAST_SHARE_BYTES, _LARGEST_SHARE_BYTES = 64 * 1024, 1024 * 1024
 
@@ -57,6 +60,17 @@ class LogRecorder:
         """There is something to store."""
         self._dirty[pending.execution_id] = pending
         self._wake.set()
+        if pending.has_short_beginning:
+            asyncio.get_running_loop().call_later(
+                _LONGEST_DOUBT_SECONDS, self._end_doubt, pending, pending.bytes_added
+            )
+
+    def _end_doubt(self, pending: PendingOutput, bytes_added: int) -> None:
+        """Show what nothing has followed by now: a prompt may end like a secret begins."""
+        if pending.bytes_added == bytes_added and not pending.lost_ownership:
+            pending.show_beginnings()
+            self._dirty[pending.execution_id] = pending
+            self._wake.set()
 
     async def drain(self, pending: PendingOutput) -> None:
         """Wait until all that came of one execution is stored; no more comes. `OwnershipLostError`."""
@@ -94,14 +108,18 @@ class LogRecorder:
         """
         batches = [batch for batch in taken if batch[1]]
         try:
-            owned = await despite_outages(
+            outcome = await despite_outages(
                 partial(store_chunks, self._database, project_id, self._process_id, batches)
             )
         except Exception:
             _log.exception("logs.store_refused", executions=len(batches))
-            owned = set()
+            outcome = StoredChunks()
         for pending, chunks in taken:
-            if chunks and pending.execution_id not in owned:
+            if chunks and pending.execution_id in outcome.to_mask_anew and await _knows_more(pending):
+                pending.take_back(chunks)
+                self.notice(pending)
+                continue
+            if chunks and pending.execution_id not in outcome.stored:
                 pending.disown()
                 continue
             pending.stored(chunks)
@@ -110,3 +128,15 @@ class LogRecorder:
                 self._signals.publish(
                     log_topic(pending.sandbox_id), log_payload(pending.execution_id, self._process_id)
                 )
+
+
+async def _knows_more(pending: PendingOutput) -> bool:
+    """Read which secrets the sandbox was given meanwhile; False where they can't be had, nor so be masked."""
+    mask = pending.mask
+    if mask is None:
+        return False
+    try:
+        await despite_outages(mask.refresh)
+    except DomainError as error:
+        _log.error("logs.cannot_be_masked", execution_id=str(pending.execution_id), error=error.message)
+    return mask.given.count > pending.taken_with

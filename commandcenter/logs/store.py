@@ -1,6 +1,7 @@
 """Writing chunks to the database, and reading them from it."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,7 +13,8 @@ from commandcenter.logs.chunks import LogChunk, LogGap
 from commandcenter.logs.pending import PendingOutput
 from commandcenter.logs.records import LogStream
 
-# The owner alone may write: an execution that another process has taken over is left untouched.
+# The owner alone may write: an execution that another process has taken over is left untouched. And only what
+# was masked with every secret that the sandbox was given by now: whatever shows a secret came after that.
 _CLAIM = text("""
     UPDATE executions SET
         last_sequence = progress.last_sequence,
@@ -21,11 +23,16 @@ _CLAIM = text("""
         terminal_bytes = progress.terminal_bytes
     FROM unnest(
         CAST(:execution_ids AS uuid[]), CAST(:last_sequences AS bigint[]), CAST(:stdout_bytes AS bigint[]),
-        CAST(:stderr_bytes AS bigint[]), CAST(:terminal_bytes AS bigint[])
-    ) AS progress(execution_id, last_sequence, stdout_bytes, stderr_bytes, terminal_bytes)
+        CAST(:stderr_bytes AS bigint[]), CAST(:terminal_bytes AS bigint[]), CAST(:masked_with AS int[])
+    ) AS progress(
+        execution_id, last_sequence, stdout_bytes, stderr_bytes, terminal_bytes, masked_with
+    ), sandboxes
     WHERE executions.id = progress.execution_id AND executions.owner = :owner
+        AND sandboxes.id = executions.sandbox_id AND sandboxes.secret_count <= progress.masked_with
     RETURNING executions.id
 """)
+
+_OWNED = text("SELECT id FROM executions WHERE id = ANY(:execution_ids) AND owner = :owner")
 
 # A commit whose answer was lost is tried again: what is there already is the same.
 _INSERT = text("""
@@ -68,18 +75,26 @@ _READ = text("""
 _ANYWHERE = 2**53
 
 
+@dataclass(frozen=True, slots=True)
+class StoredChunks:
+    """The ids of the executions whose chunks were stored, and of those to be masked anew before.
+
+    Another's are owned by somebody else now.
+    """
+
+    stored: Set[UUID] = frozenset()
+    to_mask_anew: Set[UUID] = frozenset()
+
+
 async def store_chunks(
     database: Database,
     project_id: UUID,
     owner: UUID,
     taken: Sequence[tuple[PendingOutput, list[LogChunk]]],
-) -> set[UUID]:
-    """Store chunks of several executions of one project in one transaction.
-
-    Returns the ids of the executions that `owner` still owns: only theirs were stored.
-    """
+) -> StoredChunks:
+    """Store chunks of several executions of one project in one transaction."""
     if not taken:
-        return set()
+        return StoredChunks()
     async with database.transaction(project_id) as session:
         claimed = await session.execute(
             _CLAIM,
@@ -90,13 +105,16 @@ async def store_chunks(
                 "stdout_bytes": [pending.offsets[LogStream.STDOUT] for pending, _ in taken],
                 "stderr_bytes": [pending.offsets[LogStream.STDERR] for pending, _ in taken],
                 "terminal_bytes": [pending.offsets[LogStream.PTY] for pending, _ in taken],
+                "masked_with": [pending.taken_with for pending, _ in taken],
             },
         )
-        owned = set(claimed.scalars())
-        chunks = [chunk for pending, batch in taken if pending.execution_id in owned for chunk in batch]
+        stored = set(claimed.scalars())
+        chunks = [chunk for pending, batch in taken if pending.execution_id in stored for chunk in batch]
         if chunks:
             await session.execute(_INSERT, _columns(project_id, chunks))
-    return owned
+        others = [pending.execution_id for pending, _ in taken if pending.execution_id not in stored]
+        owned = await session.scalars(_OWNED, {"execution_ids": others, "owner": owner}) if others else ()
+        return StoredChunks(stored, set(owned))
 
 
 def _columns(project_id: UUID, chunks: list[LogChunk]) -> dict[str, object]:

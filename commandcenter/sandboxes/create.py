@@ -23,6 +23,9 @@ from commandcenter.sandboxes.create_queue import join_queue
 from commandcenter.sandboxes.errors import CreationFailedError, SandboxQuotaError
 from commandcenter.sandboxes.records import LARGEST_METADATA_BYTES, ProviderQueue, Sandbox
 from commandcenter.sandboxes.states import LIVE, SandboxStatus, TimeoutAction
+from commandcenter.secrets.give import give_secrets
+from commandcenter.secrets.given import require_unnamed
+from commandcenter.secrets.values import require_valid_names
 from commandcenter.services import Services
 from commandcenter.signals import sandbox_topic
 from commandcenter.snapshots.restore import resolve_template
@@ -36,7 +39,10 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CreateSandbox:
-    """What a sandbox shall be. None: the installation's or the project's default. Times in seconds."""
+    """What a sandbox shall be. None: the installation's or the project's default. Times in seconds.
+
+    `secrets` are names of the project's, which every command in it gets as environment variables.
+    """
 
     name: str | None = None
     template: str | None = None
@@ -46,6 +52,7 @@ class CreateSandbox:
     idle_timeout_seconds: int | None = None
     on_timeout: TimeoutAction = TimeoutAction.TERMINATE
     environment: dict[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     allow_internet: bool = False
     idempotency_key: str | None = None
@@ -64,6 +71,7 @@ async def create_sandbox(services: Services, scope: Scope, request: CreateSandbo
     require_text(request.name, "name", LONGEST_NAME)
     require_text(request.template, "template", LONGEST_TEMPLATE)
     require_valid_environment(request.environment)
+    require_valid_names(request.secrets, request.environment)
     require_json_object(request.metadata, "metadata", LARGEST_METADATA_BYTES)
     origin = await resolve_template(services, scope, request.provider, request.template, request.snapshot_id)
     request = replace(request, provider=origin[0], template=origin[1])
@@ -148,6 +156,9 @@ async def _insert(
         created_by=scope.actor,
     )
     session.add(sandbox)
+    await session.flush()
+    await give_secrets(session, scope, sandbox, request.secrets, for_every_command=True)
+    await require_unnamed(session, services.keyring, sandbox)
     record_event(
         session, scope, "sandbox.requested", sandbox.id, sandbox_id=sandbox.id, provider=request.provider
     )

@@ -30,6 +30,8 @@ class Sandbox(Record):
     provider is being asked for it (None: it waits); `is_repeatable` says that this row holds all that its
     creation needs, so that another process can do it.
     `execution_count` numbers its executions; it grows under the row's lock, so numbers follow commits.
+    `secret_count` is how many values of secrets it was ever given: whoever masks its output with fewer
+    must read them again.
     """
 
     __tablename__ = "sandboxes"
@@ -76,6 +78,7 @@ class Sandbox(Record):
     retry_at: Mapped[datetime | None] = mapped_column()
     incarnation: Mapped[int] = mapped_column(Integer, default=0)
     execution_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    secret_count: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     idempotency_key: Mapped[str | None] = mapped_column(Text)
     request_fingerprint: Mapped[str | None] = mapped_column(Text)
     owner: Mapped[UUID | None] = mapped_column()

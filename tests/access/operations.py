@@ -49,7 +49,14 @@ SUBJECTS_OF_FIELDS = {
     "node": "Sandbox",
 }
 # Values that make a request valid, where any value of the type would not.
-VALUES: dict[str, Any] = {"ttlSeconds": 60, "command": "true", "text": "x", "columns": 80, "rows": 24}
+VALUES: dict[str, Any] = {
+    "ttlSeconds": 60,
+    "command": "true",
+    "text": "x",
+    "columns": 80,
+    "rows": 24,
+    "value": "at least 8 bytes",
+}
 PLAIN: dict[str, Any] = {
     "String": "x",
     "Int": 1,

@@ -13,7 +13,14 @@ from tests.access.operations import Operation, operations
 from tests.fixtures.client import Client
 from tests.fixtures.product import Product, Project
 
-FOR_ADMINISTRATORS = {"createApiKey", "revokeApiKey", "createProject", "updateProject"}
+FOR_ADMINISTRATORS = {
+    "createApiKey",
+    "revokeApiKey",
+    "createProject",
+    "updateProject",
+    "setSecret",
+    "deleteSecret",
+}
 MUTATIONS = list(operations("mutation"))
 
 
@@ -40,7 +47,7 @@ async def test_a_viewer_changes_nothing(project: Project, ids: dict[str, str], o
 @pytest.mark.parametrize(
     "operation", [each for each in MUTATIONS if each.name in FOR_ADMINISTRATORS], ids=str
 )
-async def test_an_operator_changes_neither_keys_nor_limits(
+async def test_an_operator_changes_neither_keys_nor_limits_nor_secrets(
     project: Project, ids: dict[str, str], operation: Operation
 ) -> None:
     await see_forbidden(project, Role.OPERATOR, operation, ids)

@@ -19,7 +19,7 @@ from tests.fixtures.client import Client
 from tests.fixtures.product import Product, Project
 
 MARKER = "hushhush"
-TYPES = ("Sandbox", "Execution", "Snapshot", "Project", "ApiKey", "Event")
+TYPES = ("Sandbox", "Execution", "Snapshot", "Project", "ApiKey", "Event", "Secret")
 ALL = list(operations("query", "mutation", "subscription"))
 # These begin with what is there already; every other subscription waits for something to happen.
 WITHOUT_IDS = [each for each in ALL if not each.takes_ids and each.kind != "subscription"]
@@ -48,6 +48,8 @@ async def foreign(product: Product) -> AsyncIterator[Foreign]:
     snapshot = await client.mutate(
         "createSnapshot", "id providerSnapshotId", sandboxId=made["id"], name=MARKER
     )
+    administrator = project.client(Role.ADMINISTRATOR)
+    secret = await administrator.mutate("setSecret", "id", name=MARKER.upper(), value=MARKER)
     async with product.database.transaction(project.id) as session:
         key = (await session.scalars(select(ApiKey).limit(1))).one()
         event = (await session.scalars(select(Event).limit(1))).one()
@@ -58,8 +60,16 @@ async def foreign(product: Product) -> AsyncIterator[Foreign]:
         "Project": global_id("Project", project.id),
         "ApiKey": global_id("ApiKey", key.id),
         "Event": global_id("Event", event.id),
+        "Secret": secret["id"],
     }
-    secrets = {MARKER, made["providerSandboxId"], snapshot["providerSnapshotId"], key.prefix, *ids.values()}
+    secrets = {
+        MARKER,
+        MARKER.upper(),
+        made["providerSandboxId"],
+        snapshot["providerSnapshotId"],
+        key.prefix,
+        *ids.values(),
+    }
     for each in ids.values():
         parsed = parse_global_id(each)
         assert parsed is not None

@@ -23,6 +23,7 @@ from commandcenter.logs.records import LogChunkRecord
 from commandcenter.projects.records import Project
 from commandcenter.records import Record
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.secrets.records import SandboxSecret, Secret, SecretVersion
 from commandcenter.snapshots.records import Snapshot
 from tests.fixtures.product import OF_NO_PROJECT
 
@@ -42,7 +43,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def fill(session: AsyncSession, project_id: UUID) -> None:
-    key_id, sandbox_id, execution_id, moment = new_id(), new_id(), new_id(), now() + timedelta(hours=1)
+    key_id, sandbox_id, execution_id, version_id = (new_id() for _ in range(4))
+    moment = now() + timedelta(hours=1)
     for record in (
         Project(id=project_id, name=str(project_id)),
         ApiKey(
@@ -84,6 +86,15 @@ async def fill(session: AsyncSession, project_id: UUID) -> None:
         ),
         Snapshot(
             project_id=project_id, sandbox_id=sandbox_id, provider="local", template="base", created_by="test"
+        ),
+        SecretVersion(id=version_id, project_id=project_id, name="KEY", key_id="x", sealed=b"x"),
+        Secret(project_id=project_id, name="KEY", version_id=version_id, created_by="test"),
+        SandboxSecret(
+            sandbox_id=sandbox_id,
+            version_id=version_id,
+            project_id=project_id,
+            name="KEY",
+            for_every_command=True,
         ),
         Event(project_id=project_id, kind="test", subject_id=key_id, actor="test"),
     ):

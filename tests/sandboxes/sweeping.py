@@ -30,6 +30,7 @@ def product_services(product: Product, **settings: Any) -> AbstractAsyncContextM
     """The means of one more process of the product, as a worker has them."""
     return open_services(
         Settings(
+            home=product.home.folder,
             database_url=product.database_url,
             redis_url=product.redis_url,
             runtime_url=product.runtime.url,

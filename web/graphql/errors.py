@@ -21,6 +21,8 @@ _log = structlog.get_logger(__name__)
 
 Payload = dict[str, Any]
 
+# What graphql-core repeats of a refused value; it may be a secret.
+_REPEATED_VALUE = re.compile(r"(?P<what> cannot represent [\w -]*value): .*$|,? [Ff]ound: .*$", re.DOTALL)
 _SUGGESTION = re.compile(r" Did you mean .*\?$", re.DOTALL)
 _PARSER_BOUND = "Parsing aborted."
 
@@ -89,8 +91,15 @@ def _present_error(error: GraphQLError) -> Payload:
     if _is_about_the_request(error, cause):
         beyond_bounds = isinstance(error, GraphQLSyntaxError) and error.message.endswith(_PARSER_BOUND)
         code = RequestErrorCode.TOO_COMPLEX if beyond_bounds else RequestErrorCode.BAD_REQUEST
-        return _located(error, error_payload(code, _SUGGESTION.sub("", error.message)))
+        return _located(error, error_payload(code, _without_values(error.message)))
     return _located(error, internal_error(cause, path=error.path))
+
+
+def _without_values(message: str) -> str:
+    """A message about a request, without the values that are in it."""
+    message = _REPEATED_VALUE.sub(lambda found: found["what"] or "", message)
+    message = _SUGGESTION.sub("", message)
+    return message if message.endswith(".") else f"{message}."
 
 
 def _is_about_the_request(error: GraphQLError, cause: BaseException) -> bool:

@@ -1,0 +1,1 @@
+"""Secrets of projects: encrypted at rest, given to commands by name, masked in everything that is stored."""

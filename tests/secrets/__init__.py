@@ -1,0 +1,1 @@
+"""Secrets: encrypted at rest, given by name, masked in whatever is stored."""
