@@ -115,7 +115,7 @@ async def machine(
         yield Machine(*await open_domain(stack, given_settings, tmp_path_factory.mktemp("machine")))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moments=st.lists(MOMENTS, min_size=1, max_size=6), on_timeout=st.sampled_from(TimeoutAction))
 async def test_states_follow_the_table_and_the_provider_agrees_at_the_end(
     machine: Machine, moments: list[list[str]], on_timeout: TimeoutAction
