@@ -4,8 +4,10 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from commandcenter.clock import now
 from commandcenter.executions.control import cancel_execution, send_input
@@ -182,22 +184,7 @@ async def test_a_process_of_an_earlier_life_is_not_taken_for_a_new_one(
     """The provider lost its processes in a pause, and gave the number to another."""
     attached = AttachmentDetails("irestarted", "test", "0.6.13")
     sandbox = await wired.add(incarnation=2, attachment=attached.as_json())
-    execution_id = new_id()
-    async with wired.services.database.transaction(wired.scope.project_id) as session:
-        session.add(
-            Execution(
-                id=execution_id,
-                project_id=wired.scope.project_id,
-                sandbox_id=sandbox.id,
-                incarnation=1,
-                number=1,
-                command="cat",
-                status=ExecutionStatus.RUNNING,
-                pid=7,
-                has_stdin=True,
-                created_by="key:tests",
-            )
-        )
+    execution_id = await add_execution(wired, sandbox, incarnation=1, pid=7, has_stdin=True)
     another = {"pid": 7, "tag": str(new_id()), "config": {"cmd": "/bin/bash"}}
     wired.wire.answers["POST", "/process.Process/List"] = answer(200, {"processes": [another]})
     wired.wire.answers["POST", "/process.Process/SendInput"] = answer(200, {})
@@ -206,3 +193,34 @@ async def test_a_process_of_an_earlier_life_is_not_taken_for_a_new_one(
     asked = {one.path: one.body for one in wired.wire.received if one.path.startswith("/process.Process/")}
     assert "/process.Process/Start" not in asked, "nothing was started to end the other process"
     assert json.loads(asked["/process.Process/SendInput"])["process"] == {"tag": str(execution_id)}
+
+
+async def test_a_silent_terminal_keeps_a_sandbox_from_being_idle(wired: Wired) -> None:
+    sandbox = await wired.add(idle_timeout_seconds=1, last_activity_at=now() - timedelta(seconds=60))
+    wired.answers("DELETE", sandbox, DONE)
+    terminal_id = await add_execution(wired, sandbox, is_terminal=True)
+    await keep_up(wired.services, PROVIDER)
+    assert (await wired.read(sandbox.id)).status == "RUNNING"
+    async with wired.services.database.transaction(wired.scope.project_id) as session:
+        ended = update(Execution).where(Execution.id == terminal_id)
+        await session.execute(ended.values(status=ExecutionStatus.SUCCEEDED))
+    await keep_up(wired.services, PROVIDER)
+    idle = await wired.read(sandbox.id)
+    assert (idle.status, idle.termination_reason) == ("TERMINATED", "IDLE")
+
+
+async def add_execution(wired: Wired, sandbox: Sandbox, **values: Any) -> UUID:
+    """The id of a running execution that nothing stands behind."""
+    execution_id = new_id()
+    given = {"incarnation": sandbox.incarnation, "number": 1, "command": "cat", "created_by": "key:tests"}
+    async with wired.services.database.transaction(wired.scope.project_id) as session:
+        session.add(
+            Execution(
+                id=execution_id,
+                project_id=wired.scope.project_id,
+                sandbox_id=sandbox.id,
+                status=ExecutionStatus.RUNNING,
+                **{**given, **values},
+            )
+        )
+    return execution_id

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +103,18 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def open_domain(
+    stack: AsyncExitStack, settings: Settings, folder: Path
+) -> tuple[Services, Services, Scope]:
+    """Two processes' means on a new database, and an operator of its project, until `stack` is closed."""
+    services = await stack.enter_async_context(open_services(settings))
+    other = await stack.enter_async_context(open_services(settings))
+    await bootstrap(services.database, folder / "admin.key")
+    async with services.database.system_transaction() as session:
+        project = (await session.scalars(select(Project))).one()
+    return services, other, Scope(project.id, Role.OPERATOR, "key:tests")
+
+
 @pytest.fixture(scope="module")
 async def wired(
     database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
@@ -116,10 +129,5 @@ async def wired(
             e2b_sandbox_url=wire.url,
             default_provider=PROVIDER,
         )
-        services = await stack.enter_async_context(open_services(settings))
-        other = await stack.enter_async_context(open_services(settings))
-        await bootstrap(services.database, tmp_path_factory.mktemp("wired") / "admin.key")
-        async with services.database.system_transaction() as session:
-            project = (await session.scalars(select(Project))).one()
-        scope = Scope(project.id, Role.OPERATOR, "key:tests")
+        services, other, scope = await open_domain(stack, settings, tmp_path_factory.mktemp("wired"))
         yield Wired(services, other, wire, scope)
