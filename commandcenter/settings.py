@@ -140,6 +140,12 @@ class Settings(BaseSettings):
     sign_ins_per_minute: int = Field(
         default=20, ge=1, le=100_000, description="Attempts to sign in that one address may make in a minute."
     )
+    most_output_mb: int = Field(
+        default=1024,
+        ge=1,
+        description="How much of each output stream of a command is stored, in MiB. What follows is read and "
+        "not kept, and a gap says so; the command goes on, and its end is told.",
+    )
     lease_seconds: float = Field(
         default=8.0,
         ge=1,

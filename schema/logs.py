@@ -51,6 +51,7 @@ class LogChunk:
 
 @strawberry.type(description="Output that could not be kept, said outright.")
 class LogGap:
+    stream: LogStream = strawberry.field(description="The stream in which it is missing.")
     from_offset: BigInt = strawberry.field(description="The position in the stream where it begins.")
     to_offset: BigInt | None = strawberry.field(description="Where output goes on; null if that is unknown.")
     reason: str = strawberry.field(description="Why it could not be kept.")

@@ -21,11 +21,13 @@ from commandcenter.logs.records import LogStream
 from commandcenter.outages import despite_outages
 from commandcenter.providers.endings import Ended
 from commandcenter.providers.errors import OutputInterruptedError
-from commandcenter.providers.output import Missing, OutputStream, ProcessOutput
+from commandcenter.providers.output import Missing, Output, OutputStream, ProcessOutput
 from commandcenter.sandboxes.queries import get_sandbox
 from commandcenter.sandboxes.records import Sandbox
 from commandcenter.secrets.masks import SandboxMask
 from commandcenter.services import Services
+
+MEBIBYTE = 1024 * 1024
 
 _log = structlog.get_logger()
 
@@ -141,9 +143,17 @@ class _Run:
                 continue
             self._taken[event.stream] += len(event.data)
             await self._pending.wait_for_room()
-            self._pending.add(_STREAMS[event.stream], event.data)
+            self._add(event)
             self._services.recorder.notice(self._pending)
         raise OutputInterruptedError("The output ended without the process's end.")
+
+    def _add(self, event: Output) -> None:
+        most = self._services.settings.most_output_mb * MEBIBYTE
+        if self._taken[event.stream] - len(event.data) < most:
+            self._pending.add(_STREAMS[event.stream], event.data)
+        else:
+            reason = f"More than {most} bytes of a stream are not kept (COMMANDCENTER_MOST_OUTPUT_MB)."
+            self._pending.pass_over(_STREAMS[event.stream], len(event.data), reason)
 
     def _note_missing(self, event: Missing) -> None:
         self._pending.add_gap(_STREAMS[event.stream], event.reason, event.to_offset)

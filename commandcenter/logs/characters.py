@@ -15,4 +15,6 @@ def incomplete_tail(data: bytes | bytearray) -> int:
     decoder = _Decoder(errors="replace")
     decoder.decode(bytes(data[-_LONGEST_BEGINNING:]))
     beginning, _ = decoder.getstate()
-    return len(beginning)
+    # Python's decoder waits for the rest of a surrogate, of which UTF-8 has none.
+    is_surrogate = beginning[:1] == b"\xed" and beginning[1:2] >= b"\xa0"
+    return 0 if is_surrogate else len(beginning)

@@ -11,8 +11,9 @@ from commandcenter.logs.records import LogStream
 
 @dataclass(frozen=True, slots=True)
 class LogGap:
-    """Output that could not be kept: the offsets (the end may be unknown) and why."""
+    """Output of a stream that could not be kept: the offsets (the end may be unknown) and why."""
 
+    stream: LogStream
     from_offset: int
     to_offset: int | None
     reason: str

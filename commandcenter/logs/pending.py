@@ -28,6 +28,8 @@ class _Segment:
     data: bytearray
     at: datetime
     gap: LogGap | None = None
+    passed_over: int = 0
+    """So many bytes were written here that are not kept, after a gap without an end."""
 
 
 class PendingOutput:
@@ -73,6 +75,8 @@ class PendingOutput:
         self._segments: deque[_Segment] = deque()
         # The beginnings of characters whose rest has not come yet (at most 3 bytes a stream).
         self._unfinished: dict[LogStream, bytes] = {}
+        self._cut_off: set[LogStream] = set()
+        self._taken_up_to = dict(self.offsets)
         self._is_finished = False
         self._pending_bytes = 0
         self._room = asyncio.Event()
@@ -112,7 +116,7 @@ class PendingOutput:
             return
         data = self._unfinished.pop(stream, b"") + data
         last = self._segments[-1] if self._segments else None
-        follows_on = last is not None and last.stream is stream and last.gap is None
+        follows_on = last is not None and last.stream is stream and last.gap is None and not last.passed_over
         if last is not None and follows_on and len(last.data) < LARGEST_CHUNK_BYTES:
             last.data += data
         else:
@@ -132,8 +136,20 @@ class PendingOutput:
             return
         self._release(stream)
         self._release_unfinished()
-        gap = LogGap(from_offset=self._reached(stream), to_offset=to_offset, reason=reason)
+        gap = LogGap(stream, from_offset=self._reached(stream), to_offset=to_offset, reason=reason)
         self._segments.append(_Segment(stream, bytearray(), now(), gap))
+        self._empty.clear()
+
+    def pass_over(self, stream: LogStream, size: int, reason: str) -> None:
+        """Note bytes that are not kept, nor any that follow in their stream: one gap says so and why."""
+        if stream not in self._cut_off:
+            self._cut_off.add(stream)
+            self.add_gap(stream, reason)
+        last = self._segments[-1] if self._segments else None
+        if last is not None and last.stream is stream and last.passed_over:
+            last.passed_over += size
+        else:
+            self._segments.append(_Segment(stream, bytearray(), now(), passed_over=size))
         self._empty.clear()
 
     def _reached(self, stream: LogStream) -> int:
@@ -141,7 +157,7 @@ class PendingOutput:
         reached = self.offsets[stream]
         for segment in self._segments:
             if segment.stream is stream:
-                reached += len(segment.data)
+                reached += len(segment.data) + segment.passed_over
                 if segment.gap is not None and segment.gap.to_offset is not None:
                     reached = segment.gap.to_offset
         return reached
@@ -170,17 +186,26 @@ class PendingOutput:
         chunks: list[LogChunk] = []
         taken = 0
         while self._segments and taken < most_bytes:
+            if self._segments[0].passed_over and chunks:
+                # By itself, as chunks may be taken back.
+                break
             chunk = self._cut(self._segments.popleft())
             if chunk is not None:
                 chunks.append(chunk)
                 taken += len(chunk.data)
+        self._taken_up_to = dict(self.offsets)
         return chunks
+
+    @property
+    def has_moved_on(self) -> bool:
+        """Whether what was last taken brings a stream further than what is stored."""
+        return self._taken_up_to != self.stored_offsets
 
     def stored(self, chunks: list[LogChunk]) -> None:
         """Note that the chunks are in the database."""
         for chunk in chunks:
             self._pending_bytes -= len(chunk.data)
-            self.stored_offsets[chunk.stream] = _offset_after(chunk)
+        self.stored_offsets = dict(self._taken_up_to)
         if self._pending_bytes < MOST_PENDING_BYTES:
             self._room.set()
         if not self._segments:
@@ -207,6 +232,9 @@ class PendingOutput:
 
         None when it is but the beginning of a character, which is kept until its rest comes.
         """
+        if segment.passed_over:
+            self.offsets[segment.stream] += segment.passed_over
+            return None
         data, rest = bytes(segment.data[:LARGEST_CHUNK_BYTES]), segment.data[LARGEST_CHUNK_BYTES:]
         held_back = incomplete_tail(data)
         if held_back and (rest or self._continues(segment.stream)):
@@ -239,7 +267,7 @@ class PendingOutput:
         """Whether a character that was begun may still be finished."""
         for segment in self._segments:
             if segment.stream is stream:
-                return segment.gap is None
+                return segment.gap is None and not segment.passed_over
         return not self._is_finished
 
     def _mask_anew_if_needed(self) -> None:
@@ -252,7 +280,7 @@ class PendingOutput:
         waiting = {segment.stream for segment in segments}
         kept = {stream: self._output_mask.end(stream) for stream in waiting}
         for segment in segments:
-            if segment.gap is None:
+            if segment.gap is None and not segment.passed_over:
                 masked = self._output_mask.add(segment.stream, bytes(segment.data))
                 self._append(segment.stream, masked, segment.at)
             else:

@@ -106,7 +106,7 @@ class LogRecorder:
         What it refuses for another reason would be refused again: then the executions are let go, and end as
         LOST with a gap, rather than hold up the others.
         """
-        batches = [batch for batch in taken if batch[1]]
+        batches = [(pending, chunks) for pending, chunks in taken if chunks or pending.has_moved_on]
         try:
             outcome = await despite_outages(
                 partial(store_chunks, self._database, project_id, self._process_id, batches)
@@ -119,7 +119,7 @@ class LogRecorder:
                 pending.take_back(chunks)
                 self.notice(pending)
                 continue
-            if chunks and pending.execution_id not in outcome.stored:
+            if (chunks or pending.has_moved_on) and pending.execution_id not in outcome.stored:
                 pending.disown()
                 continue
             pending.stored(chunks)

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from commandcenter.access.scope import Scope
@@ -164,7 +165,11 @@ async def read_chunks(
             offset=row.byte_offset,
             data=row.data,
             at=row.written_at,
-            gap=LogGap(row.byte_offset, row.gap_to, row.gap_reason) if row.gap_reason else None,
+            gap=_gap(row) if row.gap_reason else None,
         )
         for row in rows
     ]
+
+
+def _gap(row: Row[Any]) -> LogGap:
+    return LogGap(LogStream(row.stream), row.byte_offset, row.gap_to, row.gap_reason)

@@ -10,7 +10,7 @@ from tests.fixtures.client import Client
 
 BATCH = (
     "chunks { cursor stream offset base64 execution { number } } cursor ended "
-    "gap { fromOffset toOffset reason }"
+    "gap { stream fromOffset toOffset reason }"
 )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from commandcenter.logs.characters import incomplete_tail
@@ -100,6 +100,7 @@ def test_no_character_is_cut_however_writes_split_it(parts: list[tuple[str, int]
 
 
 @given(st.binary(max_size=10), st.text(max_size=3))
+@example(b"\xed\xa0", "")
 def test_a_tail_is_incomplete_only_where_more_bytes_can_finish_it(data: bytes, text: str) -> None:
     assert incomplete_tail(text.encode()) == 0
     held_back = incomplete_tail(data)
