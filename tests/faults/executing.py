@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.faults.following import END, Follower, again
-from tests.faults.stack import OUTLIVED
+from tests.faults.stack import PROVIDERS
 from tests.faults.writers import HURRY, Writer
 from tests.fixtures.client import Client
 from tests.fixtures.product import Project
@@ -56,10 +56,10 @@ async def watched_executions(
 ) -> AsyncIterator[list[Watched]]:
     """Each of the writers in a sandbox at each provider, run by `owner` and read by way of `readers`."""
     async with AsyncExitStack() as stack:
-        sandboxes = [await stack.enter_async_context(resilient_sandbox(readers, one)) for one in OUTLIVED]
+        sandboxes = [await stack.enter_async_context(resilient_sandbox(readers, one)) for one in PROVIDERS]
         watched = [
             await _watch(owner, readers, provider, sandbox_id, writer)
-            for provider, sandbox_id in zip(OUTLIVED, sandboxes, strict=True)
+            for provider, sandbox_id in zip(PROVIDERS, sandboxes, strict=True)
             for writer in writers
         ]
         for one in watched:

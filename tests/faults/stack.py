@@ -34,8 +34,6 @@ CLOUD_KEY = "e2b_c10d"
 
 ProviderName = Literal["local", "e2b"]
 PROVIDERS: tuple[ProviderName, ...] = ("local", "e2b")
-OUTLIVED: tuple[ProviderName, ...] = ("local",)
-"""Where executions outlive the processes that read them."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from tests.faults.following import BROKEN, END, Follower, again, is_ours
-from tests.faults.stack import OUTLIVED, PROVIDERS
+from tests.faults.stack import PROVIDERS
 from tests.faults.writers import Writer
 from tests.fixtures.client import Client, UnexpectedErrorsError
 
@@ -52,8 +52,7 @@ class Run:
 
     def _may_be_lost(self, end: dict[str, Any]) -> bool:
         """Whether its end may not have been seen though its sandbox lives."""
-        unknown_start = "Whether it was started is not known" in (end["statusReason"] or "")
-        return end["status"] == "LOST" and (unknown_start or self.provider not in OUTLIVED)
+        return end["status"] == "LOST" and "Whether it was started is not known" in end["statusReason"]
 
 
 @dataclass

@@ -10,12 +10,13 @@ from sqlalchemy import text, update
 from commandcenter.clock import now
 from commandcenter.sandboxes.marks import SANDBOX_MARK
 from commandcenter.sandboxes.records import Sandbox
+from commandcenter.sandboxes.states import SandboxStatus
 from commandcenter.sandboxes.upkeep import keep_up
 from tests.fixtures.client import Client
 from tests.fixtures.product import Project
 from tests.providers.wire import never, wire_server
 from tests.sandboxes.at_provider import provider_sandboxes
-from tests.sandboxes.sweeping import add_record, ago, product_services
+from tests.sandboxes.sweeping import add_record, ago, change_record, product_services
 from workers.upkeep import keep_sandboxes_up
 
 WAITING = text(
@@ -62,7 +63,7 @@ async def until_waiting(project: Project, *, at_least: int) -> None:
 async def test_a_provider_that_hangs_holds_up_itself_alone(project: Project) -> None:
     async with wire_server() as wire:
         wire.answers["DELETE", "/sandboxes/ihung"] = never
-        await add_record(
+        record_id = await add_record(
             project,
             provider="e2b",
             provider_sandbox_id="ihung",
@@ -81,3 +82,5 @@ async def test_a_provider_that_hangs_holds_up_itself_alone(project: Project) -> 
             assert len(wire.received) == 1
             hung.cancel()
             await asyncio.wait([hung])
+    # The product's own worker would try for ever, at a provider that it does not know.
+    await change_record(project, record_id, status=SandboxStatus.TERMINATED)
