@@ -15,6 +15,7 @@ from commandcenter.events.actions import record_event
 from commandcenter.executions.records import NOT_ENDED, Execution
 from commandcenter.executions.run import read_on
 from commandcenter.leases import database_came_up_just_now, has_lapsed
+from commandcenter.sandboxes.records import Sandbox
 from commandcenter.services import Services
 
 _log = structlog.get_logger()
@@ -50,12 +51,16 @@ async def take_over(services: Services) -> int:
 
 async def _claim(services: Services, session: AsyncSession) -> list[Execution]:
     lease = services.settings.lease
+    names = [provider.name for provider in services.providers]
+    # What this process has no account for, another may have.
+    reachable = select(Sandbox.id).where(Sandbox.provider.in_(names))
     ownerless = (
         select(Execution.id)
         .where(
             NOT_ENDED,
             has_lapsed(Execution, lease),
             Execution.id.not_in(services.owned_executions.ids()),
+            Execution.sandbox_id.in_(reachable),
         )
         .order_by(Execution.lease_until)
         .limit(_MOST_AT_ONCE)
