@@ -140,22 +140,30 @@ class Runtime:
         ]
 
     async def stop(self) -> None:
-        """End every sandbox's processes; their files stay."""
+        """End every sandbox's processes, whose files stay; or leave them running for the next runtime."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.templates.builds.close()
-        await self.host.close()
-        self._engine.close()
-        await asyncio.to_thread(self._disks.close)
+        if self.settings.at_stop == "leave":
+            await self._leave_running()
+        else:
+            await self.host.close()
+            await self._close()
         log.info("runtime_stopped", kept=len(self.host.records))
 
     async def give_up(self) -> None:
         """Leave a start that failed: what an earlier runtime left running lives on, as long as its lease."""
+        await self._leave_running()
+        log.info("start_given_up", kept=len(self.host.records))
+
+    async def _leave_running(self) -> None:
         await self.host.warm.close()
+        await self._close()
+
+    async def _close(self) -> None:
         self._engine.close()
         await asyncio.to_thread(self._disks.close)
-        log.info("start_given_up", kept=len(self.host.records))
 
     def _layers_of_sandboxes(self) -> set[str]:
         return {layer for record in self.host.records.values() for layer in record.layers}

@@ -126,6 +126,11 @@ class RuntimeSettings(BaseSettings):
         ge=1,
         description="How long a sandbox lives on without a runtime, so that a restarted one finds it.",
     )
+    at_stop: Literal["pause", "leave"] = Field(
+        "pause",
+        description="What a runtime that is told to stop does with its sandboxes: end their processes, and "
+        "keep their files, or leave them running for the next one, as long as `RUNTIME_SUPERVISOR_LEASE`.",
+    )
     output_retained: int = Field(
         MEBIBYTE, ge=256 * 1024, description="How much of each output stream is kept for replay."
     )

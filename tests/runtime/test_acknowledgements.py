@@ -139,6 +139,24 @@ async def test_an_end_is_kept_until_it_is_acknowledged() -> None:
         await runtime.stop()
 
 
+async def test_a_runtime_that_is_to_leave_its_sandboxes_running_is_restarted_without_a_loss() -> None:
+    with runtime_folder() as state:
+        runtime = RuntimeProcess(state, at_stop="leave")
+        await runtime.start()
+        sandbox = await runtime.client.AsyncSandbox.create(timeout=300)
+        taker = Taker(runtime, sandbox)
+        pieces = taker.start("for i in $(seq 300); do echo $i; sleep 0.01; done")
+        taken = await anext(pieces)
+        await pieces.aclose()
+        await runtime.stop()
+        await runtime.start()
+        async for piece in taker.read_on(len(taken)):
+            taken += piece
+        assert taken == b"".join(b"%d\n" % number for number in range(1, 301))
+        await runtime.client.AsyncSandbox.kill(sandbox.sandbox_id)
+        await runtime.stop()
+
+
 async def test_a_process_whose_time_is_over_loses_none_of_its_last_output(taker: Taker) -> None:
     for pieces in (taker.start("printf %0300000d 7; exec sleep 60", seconds=0.5), taker.read_on()):
         taken, end = await until_broken_off(pieces)
