@@ -164,8 +164,10 @@ async def test_no_more_run_at_once_than_the_account_may(clouded: Clouded, projec
         running = [one for one in made if isinstance(one, Sandbox) and one.status == "RUNNING"]
         [waiting] = [one for one in made if isinstance(one, Sandbox) and one.status == "CREATING"]
         assert len(running) == len(clouded.cloud.sandboxes) == 2
-        assert waiting.status_reason is not None
-        assert "place 1 of 1; e2b runs 2 at once" in waiting.status_reason
+        async with asyncio.timeout(10):
+            while not (told := (await read_record(project, waiting.id)).status_reason):
+                await asyncio.sleep(0.02)
+        assert "place 1 of 1; e2b runs 2 at once" in told
         client = clouded.client(project)
         listed = await client.query("{ sandboxes(filter: {status: [RUNNING]}) { nodes { id } } }")
         await client.mutate("terminateSandbox", "id", sandboxId=listed["sandboxes"]["nodes"][0]["id"])
